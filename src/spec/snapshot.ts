@@ -1,0 +1,40 @@
+import type { Diagnostic } from '../base/diagnostic.ts';
+import type { EndpointSlice, Namespace, Pod, Service, ServiceAccount, WorkloadOwner } from './kubernetes.ts';
+import type { HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
+
+/**
+ * Everything that was asked, at one moment. Immutable: a change makes a new Snapshot that shares every unchanged object
+ * and every unchanged map with the old one, so that identity comparison finds what changed.
+ * Keys are `namespace/name`; for Namespaces the name.
+ */
+export interface Snapshot {
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly serviceAccounts: ReadonlyMap<string, ServiceAccount>;
+  readonly services: ReadonlyMap<string, Service>;
+  readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+  readonly pods: ReadonlyMap<string, Pod>;
+  /** Key `kind/namespace/name`. */
+  readonly workloadOwners: ReadonlyMap<string, WorkloadOwner>;
+  readonly trafficTargets: ReadonlyMap<string, TrafficTarget>;
+  readonly httpRouteGroups: ReadonlyMap<string, HTTPRouteGroup>;
+  readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
+  readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
+  readonly trafficSplits: ReadonlyMap<string, TrafficSplit>;
+  /** What was found while reading objects that no validator admits (they came in before Weft): these grant nothing. */
+  readonly unreadable: readonly Diagnostic[];
+}
+
+export const emptySnapshot: Snapshot = {
+  namespaces: new Map(),
+  serviceAccounts: new Map(),
+  services: new Map(),
+  endpointSlices: new Map(),
+  pods: new Map(),
+  workloadOwners: new Map(),
+  trafficTargets: new Map(),
+  httpRouteGroups: new Map(),
+  tcpRoutes: new Map(),
+  udpRoutes: new Map(),
+  trafficSplits: new Map(),
+  unreadable: [],
+};
