@@ -64,6 +64,7 @@ export class FakeClock implements Clock {
   /** Moves time on by `ms`, waking sleepers one by one and letting each run before the next. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
+    await settled();
     for (;;) {
       const next = this.#sleepers[0];
       if (next === undefined || next.at > end) break;
