@@ -5,8 +5,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { runReconciler } from '../../src/base/reconcile.ts';
 import { WatchSource } from '../../src/base/watch.ts';
 
-function harness(reconcile: () => Promise<void>) {
-  const clock = new FakeClock();
+function harness(reconcile: () => Promise<void>, clock = new FakeClock()) {
   const source = new WatchSource(0);
   const stop = new AbortController();
   const done = runReconciler(
@@ -49,10 +48,11 @@ test('reconciler: a change during a run causes one more run', async () => {
 
 test('reconciler: after a failure it tries again with growing pauses', async () => {
   const at: number[] = [];
-  const { clock, stop, done } = harness(async () => {
+  const clock = new FakeClock();
+  const { stop, done } = harness(async () => {
     at.push(clock.now());
     if (at.length < 4) throw new Error('not yet');
-  });
+  }, clock);
   await clock.advance(10_000);
   const start = at[0] ?? 0;
   assert.deepEqual(
