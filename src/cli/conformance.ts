@@ -1,0 +1,40 @@
+import { Command, Option } from 'commander';
+import { wholeNumber } from './arguments.ts';
+import type { Isolation } from './local.ts';
+
+export interface ConformanceOptions {
+  readonly kubeconfig?: string;
+  /** Start a mesh on this machine and judge that. */
+  readonly local: boolean;
+  readonly isolation: Isolation;
+  readonly capabilities?: string;
+  readonly image?: string;
+  readonly filter?: string;
+  readonly junit?: string;
+  readonly yaml?: string;
+  readonly parallel: number;
+  readonly list: boolean;
+  readonly fault?: string;
+}
+
+/** `weft conformance`: judges a mesh by what its traffic does. */
+export function conformanceCommand(run: (options: ConformanceOptions) => Promise<void>): Command {
+  return new Command('conformance')
+    .summary('run the SMI conformance suite against any mesh')
+    .description(
+      `Applies SMI objects, sends real traffic between test pods, and judges what happened. Works on every mesh that is
+described by a capability file (conformance/capabilities/). Exits with 1 when a check failed.`,
+    )
+    .option('--kubeconfig <file>', 'the cluster to judge (default: --local)')
+    .option('--local', 'start a mesh on this machine and judge that', false)
+    .addOption(new Option('--isolation <how>', 'with --local').choices(['auto', 'netns', 'process']).default('auto'))
+    .option('--capabilities <file>', "what the mesh claims and how its modes are switched (default: Weft's own file)")
+    .option('--image <name>', 'image of the test pods on a cluster')
+    .option('--filter <text>', 'only cases whose id or title contains this')
+    .option('--junit <file>', 'write a JUnit XML report')
+    .option('--yaml <file>', 'write a YAML report with the evidence of every case')
+    .option('--parallel <n>', 'cases at once', wholeNumber(1), 4)
+    .option('--list', 'list the cases and exit', false)
+    .addOption(new Option('--fault <name>').hideHelp())
+    .action((options: ConformanceOptions) => run(options));
+}

@@ -1,0 +1,50 @@
+import { Command, Option } from 'commander';
+import type { PolicyMode } from '../mesh/resources.ts';
+import { hostPort, type HostPort } from './arguments.ts';
+
+export interface ControllerOptions {
+  /** Undefined = in-cluster configuration (service account of the pod). */
+  readonly kubeconfig?: string;
+  readonly listen: HostPort;
+  readonly admin: HostPort;
+  readonly trustDomain: string;
+  readonly clusterDomain: string;
+  readonly policy: PolicyMode;
+  readonly namespace: string;
+  /** File that the trust bundle is written to, for proxies that start on this machine. */
+  readonly bundleFile?: string;
+  readonly logLevel: string;
+  readonly fault?: string;
+}
+
+/** `weft controller`: turns SMI and Kubernetes objects into configuration for the proxies. */
+export function controllerCommand(run: (options: ControllerOptions) => Promise<void>): Command {
+  return new Command('controller')
+    .summary('run the control plane against a Kubernetes API')
+    .description(
+      `Watches SMI and Kubernetes objects, compiles them into configuration, serves it to the proxies over mutual TLS, signs
+their certificates, and writes status and events. Several replicas may run; one of them, elected by a Lease, writes.`,
+    )
+    .option('--kubeconfig <file>', 'how to reach the Kubernetes API (default: the service account of the pod)')
+    .option('--listen <host:port>', 'where proxies connect', hostPort, { host: '0.0.0.0', port: 15010 })
+    .option('--admin <host:port>', 'readiness, metrics and configuration dumps', hostPort, {
+      host: '127.0.0.1',
+      port: 15020,
+    })
+    .option('--trust-domain <name>', 'trust domain of the SPIFFE IDs', 'cluster.local')
+    .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
+    .option('--namespace <name>', 'namespace of the control plane: root key and Lease live there', 'weft-system')
+    .addOption(
+      new Option('--policy <mode>', 'access policy of namespaces without the annotation weft.dev/policy')
+        .choices(['deny', 'permissive', 'audit'])
+        .default('permissive'),
+    )
+    .option('--bundle-file <file>', 'also write the trust bundle (PEM) to this file')
+    .addOption(
+      new Option('--log-level <level>', 'least severe log lines to write')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
+    )
+    .addOption(new Option('--fault <name>').hideHelp())
+    .action((options: ControllerOptions) => run(options));
+}
