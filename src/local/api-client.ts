@@ -41,12 +41,27 @@ export interface ApiEvent {
   readonly object: ApiObject;
 }
 
+/** One kind that is served, as discovery lists it. */
+export interface ApiResourceInfo extends ResourceName {
+  /** Storage version: what objects of `list` and `watch` have. */
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+}
+
 /**
  * The embedded API server seen from inside the same process: what local mode's own controllers and the pod runtime use.
  * Reads are synchronous and see every acknowledged write. Objects that come out are frozen: copy before changing
- * (`structuredClone`). Writes go through admission, validation and the log as HTTP requests do, and throw `ApiError`.
+ * (`structuredClone`). Writes go through admission, validation and the log as HTTP requests do, and throw `ApiError`
+ * (its `code` is the HTTP status: 404, 409...). Being the system's own, `update` may also set what clients set through
+ * subresources: `spec.nodeName` of a Pod (binding) and `spec.finalizers` of a Namespace (finalize).
  */
 export interface ApiClient {
+  /**
+   * Every stored kind that is served now, custom ones included, one entry per kind; subresources and kinds that cannot
+   * be listed are left out. Garbage collection and namespace deletion walk it. A change of it is a change of a CRD.
+   */
+  resources(): readonly ApiResourceInfo[];
   get(resource: ResourceName, namespace: string, name: string): ApiObject | undefined;
   /** All namespaces when `namespace` is undefined. Sorted by namespace and name. */
   list(resource: ResourceName, namespace?: string): readonly ApiObject[];
