@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { ProxyError } from '../error.ts';
 
 /**
@@ -14,13 +15,23 @@ export interface RequestHead {
   /** Host, or :authority, or the authority of an absolute-form target (which wins over Host). */
   authority: string;
   scheme: 'http' | 'https';
-  /** Everything but the pseudo-headers and Host. */
+  /**
+   * Everything but the pseudo-headers, Host and hop-by-hop fields. `content-length` stays in the list as the peer sent
+   * it, for matching; on the way out the codec writes `contentLength` and ignores the entry, so a filter that changes
+   * the body changes `contentLength` only.
+   */
   headers: Headers;
   /** What the peer spoke: restored for the app at the far end. */
   version: '1.0' | '1.1' | '2';
-  /** Extended CONNECT (RFC 8441) or HTTP/1.1 Upgrade: the token, `websocket`. Only set for a tunnel to be. */
+  /**
+   * Extended CONNECT (RFC 8441) or HTTP/1.1 Upgrade: the token, `websocket`. Only set for a tunnel to be. `method` is
+   * `GET` for a WebSocket on both framings, so that policy sees the same; the codec writes what the framing wants.
+   */
   protocol: string | undefined;
-  /** Authority of an absolute-form target where it names the destination (explicit proxy listeners); else undefined. */
+  /**
+   * Authority of an absolute-form or CONNECT target where it names the destination (explicit proxy listeners); else
+   * undefined. `authority` is then the Host field, the virtual host.
+   */
   destination: string | undefined;
   /** Body length in bytes; 0 = no body; -1 = unknown (chunked, or HTTP/2 without content-length). */
   contentLength: number;
@@ -30,7 +41,10 @@ export interface RequestHead {
 export interface ResponseHead {
   status: number;
   headers: Headers;
-  /** As in RequestHead; a response to HEAD may say what it would have been: then see `headers`. */
+  /**
+   * As in RequestHead; 0 for HEAD, 204 and 304, where `headers` may hold a `content-length` that says what it would
+   * have been, and which is passed on.
+   */
   contentLength: number;
 }
 
@@ -54,6 +68,13 @@ export interface HttpStream {
   resume(): void;
 }
 
+/** What an HTTP/1.1 connection was before a tunnel was agreed on it. */
+export interface TakenSocket {
+  readonly socket: Socket;
+  /** Bytes that the peer sent behind the head, already read from the socket. May be empty. */
+  readonly firstBytes: Buffer;
+}
+
 export interface StreamEvents {
   onData(chunk: Buffer): void;
   /** The peer's direction ended well. */
@@ -70,6 +91,12 @@ export interface ServerStream extends HttpStream {
   sendInformational(head: ResponseHead): void;
   /** A final head. For `head.protocol` requests a 2xx here means: tunnel from now on (101 on HTTP/1.1). */
   sendHead(head: ResponseHead): void;
+  /**
+   * Hands the bare socket over after `sendHead` has agreed to a CONNECT tunnel on HTTP/1.1, so that a protocol inside of
+   * the tunnel can be detected and served. The codec forgets the socket: no event comes after this, `closed` resolves.
+   * Undefined where there is no socket of one's own (HTTP/2) or no tunnel: then forward the stream's data.
+   */
+  takeSocket(): TakenSocket | undefined;
 }
 
 /** The side that sent the request. */
@@ -119,4 +146,6 @@ export interface CodecLimits {
   readonly idleTimeoutMs: number;
   /** Buffered outgoing bytes above which `sendData` says false. */
   readonly highWaterBytes: number;
+  /** How long the peer may neither send the body it owes nor take the bytes it is owed. Tunnels are exempt. */
+  readonly stallTimeoutMs: number;
 }

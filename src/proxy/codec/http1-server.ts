@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+import type { CodecLimits, RequestHandler, ServerConnection } from './stream.ts';
+import type { TimerWheel } from './timer-wheel.ts';
+
+export interface Http1ServerOptions {
+  readonly handler: RequestHandler;
+  readonly limits: CodecLimits;
+  readonly timers: TimerWheel;
+  /** Bytes already read from the socket while its protocol was detected. */
+  readonly firstBytes?: Buffer;
+  /** The listener of an app's proxy settings: absolute-form names the destination, CONNECT is a tunnel stream. */
+  readonly explicitProxy?: boolean;
+  /** `https` on a TLS socket that speaks for the app; default `http`. */
+  readonly scheme?: 'http' | 'https';
+}
+
+/**
+ * Serves HTTP/1.0 and 1.1 on an accepted socket that nobody else reads. Takes the socket over, including its errors.
+ * A request that breaks RFC 9112 gets an error reply with `x-weft-reason` and the connection ends; the handler never
+ * sees it, or sees `onError` when its head was fine.
+ */
+export function http1Server(socket: Socket, options: Http1ServerOptions): ServerConnection {
+  throw new Error(`not built yet ${socket.remotePort} ${options.limits.maxHeaders}`);
+}
