@@ -14,7 +14,6 @@ export interface ConformanceOptions {
   readonly yaml?: string;
   readonly parallel: number;
   readonly list: boolean;
-  readonly fault?: string;
 }
 
 /** `weft conformance`: judges a mesh by what its traffic does. */
@@ -35,6 +34,5 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
     .option('--yaml <file>', 'write a YAML report with the evidence of every case')
     .option('--parallel <n>', 'cases at once', wholeNumber(1), 4)
     .option('--list', 'list the cases and exit', false)
-    .addOption(new Option('--fault <name>').hideHelp())
     .action((options: ConformanceOptions) => run(options));
 }

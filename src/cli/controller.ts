@@ -14,7 +14,6 @@ export interface ControllerOptions {
   /** File that the trust bundle is written to, for proxies that start on this machine. */
   readonly bundleFile?: string;
   readonly logLevel: string;
-  readonly fault?: string;
 }
 
 /** `weft controller`: turns SMI and Kubernetes objects into configuration for the proxies. */
@@ -45,6 +44,5 @@ their certificates, and writes status and events. Several replicas may run; one 
         .choices(['debug', 'info', 'warn', 'error'])
         .default('info'),
     )
-    .addOption(new Option('--fault <name>').hideHelp())
     .action((options: ControllerOptions) => run(options));
 }

@@ -12,8 +12,6 @@ export interface LocalOptions {
   readonly isolation: Isolation;
   readonly policy: PolicyMode;
   readonly logLevel: string;
-  /** Breaks the mesh on purpose, to test the conformance suite. */
-  readonly fault?: string;
 }
 
 /** `weft local`: a whole mesh on this machine. */
@@ -49,7 +47,6 @@ Ctrl-C stops everything and leaves nothing behind.`,
         .choices(['debug', 'info', 'warn', 'error'])
         .default('warn'),
     )
-    .addOption(new Option('--fault <name>').hideHelp())
     .addHelpText(
       'after',
       `

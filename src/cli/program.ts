@@ -26,7 +26,7 @@ export function program(verbs: Verbs, version: string, exit: Exit): Command {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help; `weft VERB --help` has the details of a verb')
     .showHelpAfterError('(`weft --help` lists the verbs)')
-    .configureHelp({ sortSubcommands: false })
+    .enablePositionalOptions()
     .addCommand(localCommand((options) => run(verbs.local(options))))
     .addCommand(conformanceCommand((options) => run(verbs.conformance(options))))
     .addCommand(controllerCommand((options) => run(verbs.controller(options))))

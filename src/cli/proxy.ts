@@ -14,7 +14,6 @@ export interface ProxyOptions {
   readonly appAddress?: string;
   readonly stateDir?: string;
   readonly logLevel: string;
-  readonly fault?: string;
 }
 
 /** `weft proxy`: the sidecar. */
@@ -47,7 +46,6 @@ Otherwise it gets identity and configuration from the controller and keeps its l
         .choices(['debug', 'info', 'warn', 'error'])
         .default('warn'),
     )
-    .addOption(new Option('--fault <name>').hideHelp())
     .action((options: ProxyOptions, command: Command) => {
       const missing =
         options.config === undefined
