@@ -1,0 +1,22 @@
+# One image for every verb of `weft`. Build: docker build -t weft .
+FROM node:24-bookworm-slim AS build
+WORKDIR /weft
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --omit=optional
+COPY . .
+RUN npm run build && npm prune --omit=dev --omit=optional --ignore-scripts
+
+FROM node:24-bookworm-slim
+WORKDIR /weft
+COPY --from=build /weft/node_modules node_modules
+COPY --from=build /weft/dist dist
+COPY --from=build /weft/package.json /weft/LICENSE ./
+COPY --from=build /weft/package.json dist/package.json
+COPY smi-crds smi-crds
+COPY smi-crds dist/smi-crds
+COPY conformance/capabilities dist/conformance/capabilities
+COPY src/main/demo/*.yaml dist/src/main/demo/
+COPY src/main/weft.cjs src/main/weft.cjs
+RUN ln -s /weft/src/main/weft.cjs /usr/local/bin/weft
+USER 1337
+ENTRYPOINT ["weft"]
