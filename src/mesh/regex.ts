@@ -46,8 +46,18 @@ function enginePattern(source: string, anchor: Anchor): Pattern {
   if (alone.programSize() > MAX_PATTERN_PROGRAM) {
     throw new PatternError(`is too costly: ${alone.programSize()} steps, more than ${MAX_PATTERN_PROGRAM}`);
   }
+  const grouped = groupedEngine(source);
   if (anchor === 'full') return new FullPattern(alone, literalPrefix(source));
-  return new StartPattern(engine(`^(?:${source})`), literalPrefix(source));
+  return new StartPattern(grouped, literalPrefix(source));
+}
+
+/** What is fine alone and not in a group can only be an open `\Q`, which swallows the closing parenthesis. */
+function groupedEngine(source: string): RE2JS {
+  try {
+    return RE2JS.compile(`^(?:${source})`);
+  } catch (cause) {
+    throw new PatternError('has a \\Q without its \\E', { cause });
+  }
 }
 
 function engine(source: string): RE2JS {
@@ -55,18 +65,17 @@ function engine(source: string): RE2JS {
     return RE2JS.compile(source);
   } catch (error) {
     if (!(error instanceof RE2JSSyntaxException)) throw error;
-    throw new PatternError(explain(source, error.getDescription(), error.getPattern() ?? undefined), { cause: error });
+    throw new PatternError(explain(error.getDescription(), error.getPattern() ?? undefined), { cause: error });
   }
 }
 
 /** Says what people who come from Perl or JavaScript need to hear; the engine's own words for the rest. */
-function explain(source: string, description: string, at: string | undefined): string {
+function explain(description: string, at: string | undefined): string {
   if (/^\\[1-9k]/.test(at ?? '')) return `uses a backreference (${at}), which cannot be matched in linear time`;
   if (/\(\?(?:[=!]|<[=!])/.test(at ?? '')) {
     return `uses lookaround (${/\(\?<?[=!]/.exec(at ?? '')?.[0]}...), which cannot be matched in linear time`;
   }
   if (description.includes('repeat count')) return `repeats too often (${at}); 1000 is the most, nesting included`;
-  if (/\\Q(?!.*\\E)/s.test(source)) return 'has a \\Q without its \\E';
   return `is not valid RE2 syntax: ${description}${at === undefined ? '' : ` in ${at}`}`;
 }
 
