@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import type { createPublicKey } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { createServer, connect } from 'node:tls';
 import { once } from 'node:events';
