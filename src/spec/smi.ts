@@ -69,6 +69,6 @@ export interface TrafficSplit extends KubernetesObject {
 
 export interface TrafficSplitBackend {
   readonly service: string;
-  /** As admitted: the schema lets negative and fractional numbers in; `compile/` decides what they mean (S22). */
+  /** As stored: objects older than the CRD may hold negative and fractional numbers; `compile/` decides what they mean (S22). */
   readonly weight: number;
 }

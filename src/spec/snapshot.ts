@@ -20,7 +20,10 @@ export interface Snapshot {
   readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
   readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
   readonly trafficSplits: ReadonlyMap<string, TrafficSplit>;
-  /** What was found while reading objects that no validator admits (they came in before Weft): these grant nothing. */
+  /**
+   * What was found while reading. Errors: objects that no validator admits (they came in before Weft) and that are
+   * therefore in no map and grant nothing. Warnings: fields without effect of objects that are in their map.
+   */
   readonly unreadable: readonly Diagnostic[];
 }
 

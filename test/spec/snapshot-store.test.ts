@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { emptySnapshot } from '../../src/spec/snapshot.ts';
+import { SnapshotStore } from '../../src/spec/snapshot-store.ts';
+import { split } from './objects.ts';
+
+function service(name: string, resourceVersion: string, uid = name) {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop', uid, resourceVersion }, spec: {} };
+}
+
+test('snapshot store: starts empty, and stays the same value without changes', () => {
+  const store = new SnapshotStore();
+  assert.equal(store.snapshot(), emptySnapshot);
+  store.delete('Pod', 'shop', 'nobody');
+  assert.equal(store.snapshot(), emptySnapshot);
+});
+
+test('snapshot store: a change copies the map of its kind and shares all others', () => {
+  const store = new SnapshotStore();
+  store.upsert(service('a', '1'), { kind: 'Service' });
+  const first = store.snapshot();
+  store.upsert(service('b', '2'), { kind: 'Service' });
+  const second = store.snapshot();
+  assert.deepEqual([...first.services.keys()], ['shop/a']);
+  assert.deepEqual([...second.services.keys()], ['shop/a', 'shop/b']);
+  assert.equal(first.pods, second.pods);
+  assert.equal(first.services.get('shop/a'), second.services.get('shop/a'));
+});
+
+test('snapshot store: an object of the same version keeps its identity, and no new snapshot is made', () => {
+  const store = new SnapshotStore();
+  store.upsert(service('a', '1'), { kind: 'Service' });
+  const first = store.snapshot();
+  store.upsert(service('a', '1'), { kind: 'Service' });
+  assert.equal(store.snapshot(), first);
+  store.upsert(service('a', '1', 'reborn'), { kind: 'Service' });
+  assert.notEqual(store.snapshot().services.get('shop/a'), first.services.get('shop/a'));
+});
+
+test('snapshot store: replace removes what is not listed, of that kind only', () => {
+  const store = new SnapshotStore();
+  const owner = (kind: string, apiVersion: string, name: string) => ({
+    apiVersion,
+    kind,
+    metadata: { name, namespace: 'n' },
+  });
+  store.replace('ReplicaSet', [owner('ReplicaSet', 'apps/v1', 'a'), owner('ReplicaSet', 'apps/v1', 'b')]);
+  store.replace('Job', [owner('Job', 'batch/v1', 'a')]);
+  store.replace('ReplicaSet', [owner('ReplicaSet', 'apps/v1', 'b')]);
+  assert.deepEqual([...store.snapshot().workloadOwners.keys()].sort(), ['Job/n/a', 'ReplicaSet/n/b']);
+});
+
+test('snapshot store: namespaces are keyed by their name', () => {
+  const store = new SnapshotStore();
+  store.replace('Namespace', [{ metadata: { name: 'shop' } }], { apiVersion: 'v1', kind: 'Namespace' });
+  assert.deepEqual([...store.snapshot().namespaces.keys()], ['shop']);
+});
+
+test('snapshot store: an object that becomes unreadable disappears and says why, until it is corrected', () => {
+  const store = new SnapshotStore();
+  store.upsert(split(1), { kind: 'TrafficSplit' });
+  assert.equal(store.snapshot().trafficSplits.size, 1);
+  store.upsert(split('1'), { kind: 'TrafficSplit' });
+  const broken = store.snapshot();
+  assert.equal(broken.trafficSplits.size, 0);
+  assert.deepEqual(broken.unreadable.map((d) => `${d.code} ${d.object.name} ${d.path}`), ['SMI0001 web spec.backends[0].weight']); // prettier-ignore
+  store.upsert(split(1), { kind: 'TrafficSplit' });
+  assert.deepEqual([store.snapshot().trafficSplits.size, store.snapshot().unreadable.length], [1, 0]);
+});
+
+test('snapshot store: what is said about an object goes with it', () => {
+  const store = new SnapshotStore();
+  store.upsert(split('1'), { kind: 'TrafficSplit' });
+  assert.equal(store.snapshot().unreadable.length, 1);
+  store.delete('TrafficSplit', 'shop', 'web');
+  assert.equal(store.snapshot().unreadable.length, 0);
+  store.upsert(split('1'), { kind: 'TrafficSplit' });
+  store.replace('TrafficSplit', []);
+  assert.equal(store.snapshot().unreadable.length, 0);
+});
+
+test('snapshot store: an unreadable object of the same version is not read again', () => {
+  const store = new SnapshotStore();
+  const raw = split('1');
+  const versioned = { ...raw, metadata: { name: 'web', namespace: 'shop', uid: 'u', resourceVersion: '5' } };
+  store.upsert(versioned, { kind: 'TrafficSplit' });
+  const first = store.snapshot();
+  store.upsert(versioned, { kind: 'TrafficSplit' });
+  assert.equal(store.snapshot(), first);
+});
+
+test('snapshot store: an object of another kind than announced is not taken in', () => {
+  const store = new SnapshotStore();
+  store.upsert(split(1), { kind: 'Service' });
+  assert.equal(store.snapshot().services.size, 0);
+  assert.equal(store.snapshot().trafficSplits.size, 0);
+});
+
+test('snapshot store: equals a plain map after any sequence of changes, and old snapshots never change', () => {
+  const change = fc.record({ name: fc.constantFrom('a', 'b', 'c', 'd'), act: fc.constantFrom('put', 'drop', 'look') });
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 60 }), (changes) => {
+      const store = new SnapshotStore();
+      const model = new Map<string, string>();
+      const looked: [ReturnType<SnapshotStore['snapshot']>, string][] = [];
+      const render = (s: ReturnType<SnapshotStore['snapshot']>) =>
+        JSON.stringify([...s.services].map(([key, value]) => [key, value.metadata.resourceVersion]).sort());
+      changes.forEach(({ name, act }, i) => {
+        if (act === 'put') {
+          store.upsert(service(name, String(i)), { kind: 'Service' });
+          model.set(`shop/${name}`, String(i));
+        } else if (act === 'drop') {
+          store.delete('Service', 'shop', name);
+          model.delete(`shop/${name}`);
+        } else looked.push([store.snapshot(), JSON.stringify([...model].sort())]);
+      });
+      looked.push([store.snapshot(), JSON.stringify([...model].sort())]);
+      for (const [snapshot, expected] of looked) assert.equal(render(snapshot), expected);
+    }),
+  );
+});
