@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostPort } from './dial.ts';
+import type { Answer, Call, CallResult, Tally } from './protocol.ts';
+import { openSession, type Session } from './sessions.ts';
+
+/** Sends a call's requests and counts equal answers. Ends early, with what it has, when the signal aborts. */
+export async function send(call: Call, proxy: HostPort | undefined, signal: AbortSignal): Promise<CallResult> {
+  const tallies = new Map<string, { answer: Answer; count: number }>();
+  let left = call.untilStopped === true ? Infinity : (call.count ?? 1);
+  let sent = 0;
+  const note = (answer: Answer) => {
+    sent++;
+    const key = JSON.stringify(answer);
+    const tally = tallies.get(key);
+    if (tally === undefined) tallies.set(key, { answer, count: 1 });
+    else tally.count++;
+  };
+  const worker = async () => {
+    let kept: Session | undefined;
+    while (left > 0 && !signal.aborted) {
+      left--;
+      const session = kept?.usable === true ? kept : await openSession(call, proxy);
+      if (!isSession(session)) {
+        kept = undefined;
+        note(session);
+      } else {
+        note(await session.ask());
+        kept = call.reuse === true && session.usable ? session : undefined;
+        if (kept === undefined) session.close();
+      }
+      if (call.pauseMs !== undefined) await sleep(call.pauseMs);
+    }
+    kept?.close();
+  };
+  await Promise.all(Array.from({ length: call.concurrency ?? 1 }, worker));
+  return { sent, tallies: [...tallies.values()].sort((a, b) => b.count - a.count) satisfies Tally[] };
+}
+
+export function isSession(session: Session | Answer): session is Session {
+  return 'ask' in session;
+}
