@@ -63,7 +63,7 @@ function detectVersion(bytes: Buffer, target: number): Detected {
     if (i - target > 255) return 'http1';
     const c = bytes[i]!;
     if (c === 0x20) {
-      const rest = bytes.latin1Slice(i + 1, i + 6);
+      const rest = bytes.toString('latin1', i + 1, i + 6);
       if ('HTTP/'.startsWith(rest)) return rest.length === 5 ? 'http1' : 'more';
       return 'other';
     }

@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { ProxyError } from '../error.ts';
+import { Http1ServerConnection } from './http1-server-connection.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from './stream.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
@@ -12,6 +14,8 @@ export interface Http1ServerOptions {
   readonly explicitProxy?: boolean;
   /** `https` on a TLS socket that speaks for the app; default `http`. */
   readonly scheme?: 'http' | 'https';
+  /** Told of each request that the codec refused by itself, for logs and metrics. */
+  readonly onRefused?: (error: ProxyError) => void;
 }
 
 /**
@@ -20,5 +24,5 @@ export interface Http1ServerOptions {
  * sees it, or sees `onError` when its head was fine.
  */
 export function http1Server(socket: Socket, options: Http1ServerOptions): ServerConnection {
-  throw new Error(`not built yet ${socket.remotePort} ${options.limits.maxHeaders}`);
+  return new Http1ServerConnection(socket, options);
 }

@@ -1,0 +1,493 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { ReasonCode } from '../../mesh/reasons.ts';
+import { ProxyError } from '../error.ts';
+import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
+import { BodyWriter } from './body-writer.ts';
+import type { ChunkSink } from './chunked.ts';
+import { encodeInformational, encodeResponse, encodeSwitch } from './http1-encode.ts';
+import { FieldBlock } from './http1-fields.ts';
+import { readRequestHead, type RequestRules } from './http1-request.ts';
+import { brokenStart } from './http1-response.ts';
+import type { Http1ServerOptions } from './http1-server.ts';
+import { Http1ServerStream } from './http1-server-stream.ts';
+import { OutBuffer } from './out-buffer.ts';
+import { refusalBody, refusalHead } from './refuse.ts';
+import type { Headers, RequestHandler, RequestHead, ResponseHead, ServerConnection, TakenSocket } from './stream.ts';
+import type { WheelTimer } from './timer-wheel.ts';
+import { missingAccept } from './websocket-key.ts';
+
+/** What the bytes that come next are. */
+type Input =
+  | 'head'
+  | 'body'
+  | 'wait' // request is complete, or its tunnel not yet agreed: bytes are held until the response is over
+  | 'tunnel'
+  | 'discard' // the response is over before its request: what is left of the body is read and dropped
+  | 'closing'; // we said what we had to say and wait for the peer to close
+
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+const EMPTY = Buffer.alloc(0);
+/** Left-over request bodies up to here are read so that the connection lives; beyond, closing is cheaper. */
+const MAX_DISCARD = 64 * 1024;
+/** How long a client that has half-closed may wait for more: most have gone altogether, `nc -N` has not. */
+const HALF_CLOSED_MS = 5_000;
+/** So that the peer reads our last words before a reset would destroy them (RFC 9112 9.6). */
+const LINGER_MS = 2_000;
+
+/**
+ * One accepted HTTP/1 connection: reads a request, hands it out as a stream, writes its response, goes on to the next.
+ * Pipelined requests wait in `#held`, at most one read of the socket, which is paused meanwhile.
+ */
+export class Http1ServerConnection implements ServerConnection, ChunkSink {
+  readonly closed: Promise<void>;
+  readonly #socket: Socket;
+  readonly #handler: RequestHandler;
+  readonly #rules: RequestRules;
+  readonly #onRefused: ((error: ProxyError) => void) | undefined;
+  readonly #timer: WheelTimer;
+  readonly #out: OutBuffer;
+  readonly #highWater: number;
+  readonly #fields = new FieldBlock();
+  readonly #body = new BodyReader();
+  readonly #answer: BodyWriter;
+  #resolveClosed: () => void = () => {};
+
+  #input: Input = 'head';
+  /** Bytes read and not yet taken. */
+  #held: Buffer = EMPTY;
+  /** So many of them are known to hold no end of a head. */
+  #scanned = 0;
+  #discarded = 0;
+  #processing = false;
+  #socketPaused = false;
+  #peerEnded = false;
+  #draining = false;
+  #gone = false;
+
+  // The exchange that is running.
+  #stream: Http1ServerStream | undefined = undefined;
+  #head: RequestHead | undefined = undefined;
+  #paused = false;
+  /** The stream has heard `onEnd`. */
+  #endTold = true;
+  #headSent = false;
+  #bodiless = false;
+  #mayPersist = true;
+  #outEnded = false;
+  #blocked = false;
+
+  constructor(socket: Socket, options: Http1ServerOptions) {
+    const { limits, scheme = 'http', explicitProxy = false } = options;
+    this.#socket = socket;
+    this.#handler = options.handler;
+    this.#rules = { limits, scheme, explicitProxy };
+    this.#onRefused = options.onRefused;
+    this.#timer = options.timers.timer(() => this.#onTimeout());
+    this.#out = new OutBuffer(socket);
+    this.#answer = new BodyWriter(this.#out);
+    // Below the socket's own mark there would be no `drain` event to wait for.
+    this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+    socket.allowHalfOpen = true; // an ended request still gets its answer, and tunnels half-close
+    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('error', this.#onError).on('close', this.#onClose);
+    this.#timer.set(limits.headTimeoutMs);
+    if (options.firstBytes !== undefined && options.firstBytes.length > 0) {
+      this.#held = options.firstBytes;
+      process.nextTick(() => this.#process());
+    }
+    socket.resume(); // whoever detected the protocol may have paused it
+  }
+
+  drain(): void {
+    this.#draining = true;
+    if (this.#input === 'head' && this.#held.length === 0) this.#endGently();
+  }
+
+  destroy(error?: Error): void {
+    this.#socket.destroy(error);
+  }
+
+  /** Streams of exchanges that are over have no say any more. */
+  isCurrent(stream: Http1ServerStream): boolean {
+    return this.#stream === stream;
+  }
+
+  // ---- what the socket says
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#gone || this.#input === 'closing') return;
+    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#process();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#peerEnded = true;
+    this.#process();
+  };
+
+  readonly #onDrain = (): void => {
+    if (!this.#blocked || this.#out.waiting > this.#highWater) return;
+    this.#blocked = false;
+    this.#watch();
+    this.#stream?.events.onWritable();
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#fail(new ProxyError('DOWNSTREAM_RESET', 'the connection to the client broke', { cause: error }));
+  };
+
+  readonly #onClose = (): void => {
+    this.#fail(new ProxyError('DOWNSTREAM_RESET', 'the client closed the connection'));
+    this.#resolveClosed();
+  };
+
+  #onTimeout(): void {
+    if (this.#stream !== undefined) {
+      this.#fail(new ProxyError('DOWNSTREAM_RESET', 'the client neither sends nor reads'));
+    } else if (this.#input !== 'head') {
+      this.#socket.destroy();
+    } else if (this.#held.length > 0) {
+      this.#refuse('REQUEST_TIMEOUT', `no complete head within ${this.#rules.limits.headTimeoutMs} ms`);
+    } else this.#endGently();
+  }
+
+  // ---- reading
+
+  /** Takes from what is held as far as the state allows. A loop, not recursion, goes on to a pipelined request. */
+  #process(): void {
+    if (this.#processing) return;
+    this.#processing = true;
+    while (this.#step());
+    this.#processing = false;
+    if (this.#gone) return;
+    if (this.#peerEnded) this.#ended();
+    this.#out.flush();
+    this.#pauseSocket();
+  }
+
+  /** @returns whether there may be more to take */
+  #step(): boolean {
+    if (this.#held.length === 0 || this.#gone) return false;
+    switch (this.#input) {
+      case 'head':
+        return this.#readHead();
+      case 'body':
+        return !this.#paused && this.#readBody();
+      case 'discard':
+        return this.#readBody();
+      case 'tunnel':
+        if (!this.#paused) this.#stream?.events.onData(this.#takeAll());
+        return false;
+      case 'closing':
+        this.#held = EMPTY;
+        return false;
+      case 'wait':
+        return false;
+    }
+  }
+
+  #takeAll(): Buffer {
+    const bytes = this.#held;
+    this.#held = EMPTY;
+    return bytes;
+  }
+
+  #readHead(): boolean {
+    const held = this.#held;
+    const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
+    if (end === -1 || end + 4 > this.#rules.limits.maxHeadBytes) return this.#headIncomplete(end);
+    const head = readRequestHead(held.toString('latin1', 0, end + 2), this.#fields, this.#rules);
+    if (typeof head === 'string') {
+      this.#refuse(brokenStart(held, 0, end) ? 'BAD_REQUEST' : head, 'the request head breaks RFC 9112');
+      return false;
+    }
+    this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+    this.#scanned = 0;
+    this.#begin(head);
+    return true;
+  }
+
+  #headIncomplete(end: number): false {
+    const held = this.#held;
+    const { maxHeadBytes, maxTargetBytes, headTimeoutMs } = this.#rules.limits;
+    if (brokenStart(held, this.#scanned, Math.min(held.length, maxHeadBytes))) {
+      this.#refuse('BAD_REQUEST', 'the request head breaks RFC 9112');
+    } else if (end !== -1 || held.length >= maxHeadBytes) {
+      const line = held.indexOf(0x0a);
+      const long = line === -1 || line > maxTargetBytes;
+      this.#refuse(long ? 'URI_TOO_LONG' : 'HEAD_TOO_LARGE', `the request head is larger than ${maxHeadBytes} bytes`);
+    } else {
+      if (this.#scanned === 0) this.#timer.set(headTimeoutMs); // from the first byte, not from the last
+      this.#scanned = held.length;
+    }
+    return false;
+  }
+
+  #begin(head: RequestHead): void {
+    const fields = this.#fields;
+    const tunnel = head.protocol !== undefined || head.method === 'CONNECT';
+    const stream = new Http1ServerStream(this);
+    this.#stream = stream;
+    this.#head = head;
+    this.#paused = this.#headSent = this.#bodiless = this.#outEnded = this.#blocked = false;
+    this.#endTold = false;
+    this.#mayPersist = !fields.close && (head.version === '1.1' || fields.keepAlive);
+    this.#body.start(head.contentLength);
+    this.#input = tunnel || this.#body.done ? 'wait' : 'body';
+    this.#watch();
+    this.#handler(head, stream);
+    if (!tunnel && this.#stream === stream) this.#tellEnd();
+  }
+
+  #readBody(): boolean {
+    const stream = this.#stream;
+    const held = this.#held;
+    const taken = this.#body.read(held, this);
+    if (this.#gone || this.#input === 'closing') return false; // the handler did that
+    this.#held = taken === held.length ? EMPTY : held.subarray(taken);
+    if (this.#body.error !== undefined) {
+      this.#refuse('BAD_REQUEST', this.#body.error);
+      return false;
+    }
+    if (this.#input === 'discard') this.#checkDiscarded(taken);
+    else if (this.#stream === stream) {
+      if (this.#body.done) this.#input = 'wait';
+      this.#watch();
+      this.#tellEnd();
+    }
+    return taken > 0;
+  }
+
+  /** A piece of the body; the exchange may have ended while the piece before was handled. */
+  onChunk(piece: Buffer): boolean {
+    if (this.#input !== 'body') return this.#input === 'discard';
+    if (this.#body.done) this.#input = 'wait';
+    this.#stream?.events.onData(piece);
+    return this.#input === 'body' && !this.#paused;
+  }
+
+  /** Not while paused: `pause` is exact. */
+  #tellEnd(): void {
+    if (this.#endTold || this.#paused || !this.#body.done) return;
+    this.#endTold = true;
+    this.#stream?.events.onEnd(this.#body.trailers);
+  }
+
+  #checkDiscarded(taken: number): void {
+    this.#discarded += taken;
+    if (this.#body.done) this.#next();
+    else if (this.#discarded > MAX_DISCARD) this.#endGently();
+  }
+
+  /** The peer sends no more. Called after each step of progress until that means something. */
+  #ended(): void {
+    switch (this.#input) {
+      case 'head':
+      case 'discard':
+      case 'closing':
+        this.#endGently();
+        return;
+      case 'body':
+        if (this.#held.length > 0) return; // paused; it may be complete yet
+        return this.#fail(new ProxyError('DOWNSTREAM_RESET', 'the client closed in the middle of its request'));
+      case 'wait':
+        return this.#watch();
+      case 'tunnel':
+        if (this.#endTold || this.#paused || this.#held.length > 0) return;
+        this.#endTold = true;
+        this.#stream?.events.onEnd(undefined);
+        if (this.#outEnded) this.#forget();
+        return;
+    }
+  }
+
+  /** Stops reading while nobody wants the bytes; but not merely because a response is due: a lost client must show. */
+  #pauseSocket(): void {
+    const stuck = this.#held.length > 0 && this.#input !== 'head' && this.#input !== 'closing';
+    const wanted = stuck || (this.#paused && (this.#input === 'body' || this.#input === 'tunnel'));
+    if (wanted === this.#socketPaused) return;
+    this.#socketPaused = wanted;
+    if (wanted) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  /** The clock runs only while the peer owes us something, or may have gone. */
+  #watch(): void {
+    if (this.#input === 'tunnel') this.#timer.clear();
+    else if (this.#blocked || (this.#input === 'body' && !this.#paused))
+      this.#timer.set(this.#rules.limits.stallTimeoutMs);
+    else if (this.#peerEnded) this.#timer.set(HALF_CLOSED_MS);
+    else this.#timer.clear();
+  }
+
+  // ---- what the stream says; only the current one gets here
+
+  sendInformational(head: ResponseHead): void {
+    if (this.#headSent || this.#head?.version === '1.0' || head.status === 101) return;
+    this.#out.push(encodeInformational(head));
+  }
+
+  sendHead(head: ResponseHead): void {
+    if (this.#headSent) return;
+    try {
+      this.#headSent = true;
+      this.#encodeHead(head, this.#head!);
+    } catch (error) {
+      this.#headSent = false; // nothing of it was written
+      this.#refuse('INTERNAL', `the response head cannot be sent: ${(error as Error).message}`);
+    }
+  }
+
+  #encodeHead(head: ResponseHead, request: RequestHead): void {
+    const wantsTunnel = request.protocol !== undefined || request.method === 'CONNECT';
+    if (wantsTunnel && head.status < 300) return this.#openTunnel(head, request);
+    // A refused tunnel: the client may have sent its bytes already, and nobody can tell them from a request.
+    if (wantsTunnel || this.#draining) this.#mayPersist = false;
+    this.#bodiless = request.method === 'HEAD' || head.status === 204 || head.status === 304;
+    const unknown = request.version === '1.0' ? UNTIL_CLOSE : CHUNKED;
+    const length = this.#bodiless ? 0 : head.contentLength === CHUNKED ? unknown : head.contentLength;
+    if (length === UNTIL_CLOSE) this.#mayPersist = false;
+    const persistence = !this.#mayPersist ? 'close' : request.version === '1.0' ? 'keep-alive' : 'default';
+    this.#out.push(encodeResponse(head, this.#bodiless ? undefined : length, persistence));
+    this.#answer.start(length);
+  }
+
+  #openTunnel(head: ResponseHead, request: RequestHead): void {
+    if (request.protocol === undefined) this.#out.push(encodeResponse(head, UNTIL_CLOSE, 'default'));
+    else this.#out.push(encodeSwitch(head, request.protocol, missingAccept(request.headers, head.headers)));
+    this.#answer.start(UNTIL_CLOSE);
+    this.#mayPersist = false;
+    this.#input = 'tunnel';
+    this.#watch();
+    process.nextTick(() => this.#process()); // bytes that came behind the request
+  }
+
+  sendData(chunk: Buffer): boolean {
+    if (!this.#headSent || this.#bodiless) return true;
+    if (!this.#answer.data(chunk)) {
+      this.reset();
+      return true;
+    }
+    if (this.#out.waiting <= this.#highWater) {
+      if (this.#peerEnded) this.#watch();
+      return true;
+    }
+    this.#blocked = true;
+    this.#watch();
+    return false;
+  }
+
+  sendEnd(trailers: Headers | undefined): void {
+    if (!this.#headSent || !this.#answer.end(trailers)) return this.reset();
+    if (this.#input === 'tunnel') {
+      this.#outEnded = true;
+      this.#out.flush();
+      this.#socket.end();
+      if (this.#endTold) this.#forget();
+      return;
+    }
+    this.#forget();
+    if (!this.#mayPersist || this.#draining) this.#endGently();
+    else if (this.#body.done) this.#next();
+    // A client that waits for 100 Continue may or may not send its body after a final answer: not to be guessed.
+    else if (this.#fields.expect !== undefined || this.#body.left > MAX_DISCARD) this.#endGently();
+    else {
+      this.#input = 'discard';
+      this.#discarded = 0;
+      this.#timer.set(this.#rules.limits.headTimeoutMs);
+    }
+    this.#process();
+  }
+
+  #next(): void {
+    this.#input = 'head';
+    this.#scanned = 0;
+    const { headTimeoutMs, idleTimeoutMs } = this.#rules.limits;
+    this.#timer.set(this.#held.length > 0 ? headTimeoutMs : idleTimeoutMs);
+  }
+
+  #forget(): void {
+    this.#stream = undefined;
+    this.#head = undefined;
+    this.#paused = false;
+    this.#blocked = false;
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#watch();
+    if (!this.#processing) this.#pauseSocket();
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#watch();
+    process.nextTick(() => {
+      if (this.#gone || this.#paused) return;
+      if (this.#input !== 'tunnel') this.#tellEnd();
+      this.#process();
+    });
+  }
+
+  reset(): void {
+    this.#forget();
+    this.#gone = true;
+    this.#timer.clear();
+    this.#out.drop();
+    if (this.#socket instanceof TLSSocket) this.#socket.destroy();
+    else this.#socket.resetAndDestroy(); // a FIN would look like the end of a body that is read until close
+  }
+
+  takeSocket(): TakenSocket | undefined {
+    if (this.#input !== 'tunnel' || this.#head?.method !== 'CONNECT') return undefined;
+    const socket = this.#socket;
+    this.#out.flush();
+    this.#forget();
+    this.#gone = true;
+    this.#timer.clear();
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain);
+    socket.off('error', this.#onError).off('close', this.#onClose);
+    socket.pause();
+    this.#resolveClosed();
+    return { socket, firstBytes: this.#takeAll() };
+  }
+
+  // ---- ends
+
+  /** Answers a request that breaks the protocol, as far as an answer is still possible, and closes. */
+  #refuse(code: ReasonCode, message: string): void {
+    const error = new ProxyError(code, message);
+    const stream = this.#stream;
+    const answered = stream !== undefined && this.#headSent;
+    this.#forget();
+    this.#onRefused?.(error);
+    stream?.events.onError(error);
+    if (answered) return this.reset();
+    const body = refusalBody(error);
+    this.#out.push(encodeResponse(refusalHead(code, body.length), body.length, 'close'));
+    this.#out.push(body);
+    this.#endGently();
+  }
+
+  /** The connection is of no more use: tells the exchange, if one is running. */
+  #fail(error: ProxyError): void {
+    this.#gone = true;
+    this.#timer.clear();
+    const stream = this.#stream;
+    this.#forget();
+    this.#socket.destroy();
+    stream?.events.onError(error);
+  }
+
+  /** Sends what is queued, ends our side and gives the peer time to read it. */
+  #endGently(): void {
+    this.#held = EMPTY;
+    this.#out.flush();
+    this.#socket.end();
+    if (this.#input !== 'closing') this.#timer.set(LINGER_MS);
+    this.#input = 'closing';
+  }
+}
