@@ -20,6 +20,8 @@ export interface JoinObserver {
   onSent(bytes: number): void;
   /** A piece of the response body (or of the tunnel towards the client) has passed. */
   onReceived(bytes: number): void;
+  /** Trailers of the response, before they are sent on: gRPC's status is there. */
+  onTrailers?(trailers: Headers): void;
   /** The exchange is over: undefined when it ended well, else what ended it. Called exactly once. */
   onDone(error: ProxyError | undefined): void;
 }
@@ -117,6 +119,7 @@ class TowardsClient implements ClientStreamEvents {
 
   onEnd(trailers: Headers | undefined): void {
     this.#responseEnded = true;
+    if (trailers !== undefined) this.#observer.onTrailers?.(trailers);
     this.server.sendEnd(trailers);
     // An exchange is over with its response; a tunnel lives until both directions have ended.
     if (!this.#tunnel || this.#requestEnded) this.finish(undefined);
