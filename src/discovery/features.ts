@@ -1,0 +1,77 @@
+import type { AccessRule, InboundResource, Resource, ServiceResource } from '../mesh/resources.ts';
+
+/**
+ * What a proxy may or may not be able to do, beyond what the first version of Weft could. An addition to the resources
+ * that an older proxy does not know gets a name here, and `fit` says what such a proxy gets instead.
+ */
+export const FEATURES = [
+  /** Inbound: rules that look at method, path and headers. Security. */
+  'access-http',
+  /** Inbound: mode `audit`. Security: an older proxy would not know whether to let in. */
+  'access-audit',
+  /** Routes that look at the request (TrafficSplit `matches`). */
+  'route-matches',
+] as const;
+
+export type Feature = (typeof FEATURES)[number];
+
+/** A resource as a proxy with some features may have it, and what that costs. */
+export interface Fitted {
+  readonly resource: Resource;
+  /** One sentence per thing that was left out; empty when the resource is sent as it is. */
+  readonly losses: readonly string[];
+}
+
+/** Fits resources to a set of features. Remembers, so that equal resources stay identical. */
+export function fitter(features: ReadonlySet<string>): (resource: Resource) => Fitted {
+  const known = new WeakMap<Resource, Fitted>();
+  if (FEATURES.every((f) => features.has(f))) return (resource) => ({ resource, losses: [] });
+  return (resource) => {
+    let fitted = known.get(resource);
+    if (fitted === undefined) known.set(resource, (fitted = fit(resource, features)));
+    return fitted;
+  };
+}
+
+function fit(resource: Resource, features: ReadonlySet<string>): Fitted {
+  switch (resource.type) {
+    case 'inbound':
+      return fitInbound(resource, features);
+    case 'service':
+      return features.has('route-matches') ? { resource, losses: [] } : fitService(resource);
+    case 'workload':
+    case 'endpoints':
+      return { resource, losses: [] };
+  }
+}
+
+/** A grant that the proxy cannot judge is not given; a mode that it does not know becomes deny. */
+function fitInbound(resource: InboundResource, features: ReadonlySet<string>): Fitted {
+  const losses: string[] = [];
+  let { mode, rules } = resource;
+  if (mode === 'audit' && !features.has('access-audit')) {
+    mode = 'deny';
+    losses.push('the proxy does not know mode audit and denies instead; restart the pod to get a newer proxy');
+  }
+  if (!features.has('access-http')) {
+    const unknown = rules.filter((rule: AccessRule) => rule.http !== undefined);
+    rules = rules.filter((rule: AccessRule) => rule.http === undefined);
+    for (const { name } of unknown) {
+      losses.push(
+        `the proxy does not know HTTP rules: what ${name} grants is denied; restart the pod to get a newer proxy`,
+      );
+    }
+  }
+  return losses.length === 0 ? { resource, losses } : { resource: { ...resource, mode, rules }, losses };
+}
+
+function fitService(resource: ServiceResource): Fitted {
+  const losses: string[] = [];
+  const ports = resource.ports.map((port) => {
+    const routes = port.routes.filter((route) => route.matches === undefined);
+    if (routes.length === port.routes.length) return port;
+    losses.push(`the proxy does not know routes with matches: ${resource.key} port ${port.number} goes without`);
+    return { ...port, routes };
+  });
+  return losses.length === 0 ? { resource, losses } : { resource: { ...resource, ports }, losses };
+}

@@ -1,0 +1,161 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../base/clock.ts';
+import { silentLog, type Logger } from '../base/log.ts';
+import { WatchSource, type Watch } from '../base/watch.ts';
+import type { ProxyConfig, WorkloadRef } from '../mesh/resources.ts';
+import { Session, type LookupQuery, type StreamLimits } from './session.ts';
+import { Encoder } from './versions.ts';
+
+export interface DiscoveryServerOptions {
+  /** What each proxy should have, by `namespace/pod`. Undefined until there is a first one: proxies wait. */
+  readonly configs: Watch<ReadonlyMap<string, ProxyConfig>>;
+  readonly clock: Clock;
+  readonly log?: Logger;
+  /**
+   * Widens what a workload receives by the service that is asked for. Resolves with whether there is one, after
+   * `configs` has it. Without this, a lookup only finds what the proxy gets anyway.
+   */
+  readonly lookup?: (workload: WorkloadRef, query: LookupQuery) => Promise<boolean>;
+  readonly limits?: Partial<StreamLimits>;
+}
+
+/** What is known about one connected proxy. */
+export interface ProxyStatus {
+  readonly workload: WorkloadRef;
+  readonly identity: string;
+  readonly features: readonly string[];
+  readonly hopVersion: number;
+  readonly connectedAt: number;
+  /** Version that it has acknowledged, and since when; undefined before the first. */
+  readonly version: string | undefined;
+  readonly liveSince: number | undefined;
+  /** Version that it should have; undefined while the pod is not known. */
+  readonly wanted: string | undefined;
+  /** The newest refusal, as long as it stands, and how many there were on this stream. */
+  readonly rejection: { readonly version: string; readonly reason: string; readonly at: number } | undefined;
+  readonly rejections: number;
+  /** What is left out for it because it lacks a feature. */
+  readonly losses: readonly string[];
+}
+
+export interface DiscoveryServer {
+  /**
+   * Serves one stream until it ends.
+   * @param peerIdentity the SPIFFE ID that TLS has verified: it decides what the peer may ask for
+   */
+  serve(duplex: Duplex, peerIdentity: string): Promise<void>;
+  /** Connected proxies, sorted by namespace and pod. */
+  proxies(): readonly ProxyStatus[];
+  /** On how many of the proxies that should have a resource its newest version is live. */
+  progress(key: string): { readonly live: number; readonly of: number };
+  /** Counts up whenever a proxy connects, leaves, acknowledges or refuses. */
+  readonly changes: Watch<number>;
+  /** Ends every stream. */
+  close(): void;
+}
+
+const LIMITS: StreamLimits = {
+  maxFrameBytes: 4 * 1024 * 1024,
+  heartbeatMs: 10_000,
+  answerTimeoutMs: 30_000,
+  maxFramesPerHeartbeat: 2000,
+};
+
+/** How many proxies get their deltas computed before other work has its turn. */
+const SLICE = 32;
+
+/** The controller's end of the configuration stream. */
+export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServer {
+  const { configs, clock, log = silentLog } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const encoder = new Encoder();
+  const streams = new Set<Session>();
+  const sessions = new Map<string, Session>();
+  const changes = new WatchSource(0);
+  const changed = () => changes.set(changes.current()! + 1);
+  const wanted = (workload: WorkloadRef) => configs.current()?.get(nameOf(workload));
+  const stopWatching = configs.subscribe(() => sweep([...sessions.values()]));
+
+  /** The newest stream of a pod counts: the old one is what a broken connection left behind. */
+  function onHello(session: Session): void {
+    const name = nameOf(session.hello!.workload);
+    const old = sessions.get(name);
+    sessions.set(name, session);
+    old?.refuse('replaced by a newer stream of the same pod');
+  }
+
+  async function serve(duplex: Duplex, peerIdentity: string): Promise<void> {
+    const lookup = options.lookup ?? ((workload, query) => Promise.resolve(hasService(wanted(workload), query)));
+    const shared = { clock, log, limits, encoder, wanted, lookup, onHello, onChange: changed };
+    const session = new Session({ ...shared, duplex, peerIdentity });
+    streams.add(session);
+    await session.closed;
+    streams.delete(session);
+    const name = session.hello === undefined ? '' : nameOf(session.hello.workload);
+    if (sessions.get(name) !== session) return;
+    sessions.delete(name);
+    changed();
+  }
+
+  function progress(key: string): { live: number; of: number } {
+    let live = 0;
+    let of = 0;
+    for (const [name, config] of configs.current() ?? []) {
+      const resource = config.get(key);
+      if (resource === undefined) continue;
+      of++;
+      const has = sessions.get(name)?.live?.get(key);
+      if (has === resource || (has && encoder.encode(has).version === encoder.encode(resource).version)) live++;
+    }
+    return { live, of };
+  }
+
+  return {
+    serve,
+    proxies: () => [...sessions].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, s]) => status(s, wanted, encoder)),
+    progress,
+    changes,
+    close() {
+      stopWatching();
+      for (const session of [...streams]) session.refuse('the controller is stopping');
+    },
+  };
+}
+
+/** Pumps session after session, letting I/O in between: a change of one service may concern every proxy. */
+function sweep(sessions: Session[]): void {
+  for (const session of sessions.splice(0, SLICE)) session.pump();
+  if (sessions.length > 0) setImmediate(sweep, sessions);
+}
+
+function status(session: Session, wanted: (w: WorkloadRef) => ProxyConfig | undefined, encoder: Encoder): ProxyStatus {
+  const { hello, live, rejection } = session;
+  const { workload, features, hopVersion } = hello!;
+  const next = wanted(workload);
+  return {
+    workload,
+    identity: session.peerIdentity,
+    features,
+    hopVersion,
+    connectedAt: session.connectedAt,
+    version: live && encoder.version(live),
+    liveSince: session.liveSince,
+    wanted: next && encoder.version(next),
+    rejection: rejection && { version: encoder.version(rejection.config), reason: rejection.reason, at: rejection.at },
+    rejections: session.rejections,
+    losses: next === undefined ? [] : session.losses(next),
+  };
+}
+
+function hasService(config: ProxyConfig | undefined, { name, address }: LookupQuery): boolean {
+  for (const resource of config?.values() ?? []) {
+    if (resource.type !== 'service') continue;
+    if (name !== undefined && resource.hostnames.includes(name.toLowerCase().replace(/\.$/, ''))) return true;
+    if (address !== undefined && resource.addresses.includes(address)) return true;
+  }
+  return false;
+}
+
+function nameOf({ namespace, pod }: WorkloadRef): string {
+  return `${namespace}/${pod}`;
+}

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { canonicalJson } from '../../src/base/content-hash.ts';
+import { until } from '../../src/base/watch.ts';
+import type { ProxyConfig, Resource } from '../../src/mesh/resources.ts';
+import { configOf, controller, endpointsResource, inboundResource, proxy, serviceResource } from './fixtures.ts';
+
+const never = new AbortController().signal;
+
+/** Resolves when the proxy has put to work what the controller wants now. */
+function settled(client: ReturnType<typeof proxy>, want: ProxyConfig): Promise<ProxyConfig> {
+  return until(client.config, (config) => text(config) === text(want), never);
+}
+
+function text(config: ProxyConfig): string {
+  return canonicalJson([...config.values()].sort((a, b) => (a.key < b.key ? -1 : 1)));
+}
+
+const resource: fc.Arbitrary<Resource> = fc.oneof(
+  fc
+    .record({ name: fc.constantFrom('a', 'bb', 'ccc', 'd'), weight: fc.nat(3) })
+    .map((r) => serviceResource(r.name, r.weight)),
+  fc
+    .record({ name: fc.constantFrom('a', 'bb', 'ccc'), n: fc.nat(3) })
+    .map((r) => endpointsResource(r.name, ...ADDRESSES.slice(0, r.n))),
+  fc.constantFrom(inboundResource(), inboundResource({ mode: 'audit' }), inboundResource({ mode: 'permissive' })),
+);
+const ADDRESSES = ['10.1.0.1', '10.1.0.2', 'fd00::3'];
+const config = fc.array(resource, { maxLength: 6 }).map((resources) => configOf(...resources));
+
+test('discovery: any sequence of configurations ends with the newest at the proxy', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(config, { minLength: 1, maxLength: 12 }),
+      fc.array(fc.boolean()),
+      async (wants, waits) => {
+        const { want, open, end } = controller();
+        const client = proxy(open);
+        for (const [i, next] of wants.entries()) {
+          want(next);
+          if (waits[i] === true) await settled(client, next);
+        }
+        await settled(client, wants.at(-1)!);
+        await client.end();
+        await end();
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('discovery: streams that break at any byte leave no other trace than a reconnect', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(config, { minLength: 1, maxLength: 5 }),
+      fc.array(fc.integer({ min: 0, max: 6000 }), { maxLength: 4 }),
+      async (wants, budgets) => {
+        const { want, open, end } = controller();
+        const seen: ProxyConfig[] = [];
+        const client = proxy(() => open(undefined, budgets.shift()), { apply: (c) => void seen.push(c) });
+        for (const next of wants) {
+          want(next);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        await settled(client, wants.at(-1)!);
+        // Whatever was applied on the way was one of the wanted configurations, whole.
+        const allowed = new Set(wants.map(text));
+        for (const applied of seen) assert.ok(allowed.has(text(applied)));
+        await client.end();
+        await end();
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+test('discovery: a refused configuration is not sent again, the old one stays, the next good one is taken', async () => {
+  const { server, want, open, end } = controller();
+  const first = configOf(serviceResource('a'));
+  const bad = configOf(serviceResource('a'), serviceResource('bad'));
+  let applications = 0;
+  const client = proxy(open, {
+    apply(next) {
+      applications++;
+      if (next.has('service/shop/bad')) throw new Error('service/shop/bad: no such thing');
+    },
+  });
+  want(first);
+  await settled(client, first);
+  want(bad);
+  await until(client.status, (s) => s.problem !== undefined, never);
+  assert.equal(client.config.current()!.has('service/shop/bad'), false);
+  await until(server.changes, () => server.proxies()[0]?.rejection !== undefined, never);
+  want(configOf(serviceResource('a'), serviceResource('bad'))); // another object, the same content
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(applications, 2);
+  const [status] = server.proxies();
+  assert.equal(status!.rejection!.reason, 'service/shop/bad: no such thing');
+  assert.equal(status!.rejections, 1);
+  assert.notEqual(status!.version, status!.wanted);
+  assert.deepEqual(server.progress('service/shop/a'), { live: 1, of: 1 });
+  assert.deepEqual(server.progress('service/shop/bad'), { live: 0, of: 1 });
+
+  const good = configOf(serviceResource('b'));
+  want(good);
+  await settled(client, good);
+  await until(server.changes, () => server.proxies()[0]?.version === server.proxies()[0]?.wanted, never);
+  assert.equal(server.proxies()[0]!.rejection, undefined);
+  assert.deepEqual(server.progress('service/shop/b'), { live: 1, of: 1 });
+  await client.end();
+  await end();
+});
+
+test('discovery: a service that comes with a lookup is there when the lookup resolves', async () => {
+  const asked: object[] = [];
+  const { want, open, end } = controller({
+    lookup: async (workload, query) => {
+      asked.push({ ...workload, ...query });
+      if (query.name !== 'b.shop.svc.cluster.local') return false;
+      want(configOf(serviceResource('a'), serviceResource('b')));
+      return true;
+    },
+  });
+  want(configOf(serviceResource('a')));
+  const client = proxy(open);
+  await settled(client, configOf(serviceResource('a')));
+  const [first, again] = await Promise.all([1, 2].map(() => client.lookup({ name: 'b.shop.svc.cluster.local' })));
+  assert.deepEqual([first, again], [true, true]);
+  assert.ok(client.config.current()!.has('service/shop/b'));
+  assert.equal(await client.lookup({ address: '10.9.9.9' }), false);
+  assert.deepEqual(asked, [
+    { namespace: 'shop', pod: 'web-1', name: 'b.shop.svc.cluster.local' },
+    { namespace: 'shop', pod: 'web-1', address: '10.9.9.9' },
+  ]);
+  assert.equal(await client.lookup({ name: 'b.shop.svc.cluster.local' }), true); // nothing new to push
+  await client.end();
+  assert.equal(await client.lookup({ name: 'x' }), false); // no connection
+  await end();
+});
+
+test('discovery: unchanged resources keep their identity at the proxy', async () => {
+  const { want, open, end } = controller();
+  const client = proxy(open);
+  want(configOf(serviceResource('a'), serviceResource('b')));
+  const before = await settled(client, configOf(serviceResource('a'), serviceResource('b')));
+  want(configOf(serviceResource('a'), serviceResource('b', 7)));
+  const after = await settled(client, configOf(serviceResource('a'), serviceResource('b', 7)));
+  assert.equal(after.get('service/shop/a'), before.get('service/shop/a'));
+  assert.notEqual(after.get('service/shop/b'), before.get('service/shop/b'));
+  await client.end();
+  await end();
+});
