@@ -1,0 +1,62 @@
+/** Every limit of the data path with its reason. Framing limits are the codec's own (`codec/limits.ts`). */
+export interface ProxyLimits {
+  /** How long first bytes may take before a connection counts as opaque (server speaks first). */
+  readonly detectTimeoutMs: number;
+  /** How long a connection to an unknown destination is held while the control plane looks it up. */
+  readonly lookupTimeoutMs: number;
+  /** TCP connect to an endpoint; a lost SYN is sent again after 1 s and 3 s, so two chances fit. */
+  readonly connectTimeoutMs: number;
+  /** TLS handshake after the TCP connect, both sides. */
+  readonly handshakeTimeoutMs: number;
+  /** Handshakes of the tunnel listener that may run at once; one costs about 1 ms of CPU. */
+  readonly maxHandshakes: number;
+  /** Head of CONNECT or of SOCKS5 on the explicit listener. */
+  readonly maxProxyHeadBytes: number;
+  /** Tunnels to one peer. More than one only helps against head-of-line blocking of busy ones. */
+  readonly maxTunnelsPerPeer: number;
+  /** Streams on each tunnel of a peer above which another tunnel is opened. */
+  readonly streamsPerTunnel: number;
+  /** HTTP/1.1 connections to one endpoint: the app's own accept queue is rarely longer. */
+  readonly maxConnectionsPerEndpoint: number;
+  /** Requests that may wait for a connection of one endpoint. */
+  readonly maxWaitersPerEndpoint: number;
+  /** How long a request may wait there. */
+  readonly waitTimeoutMs: number;
+  /** Idle HTTP/1.1 connections are closed before Node's servers (5 s, the shortest default around) close them. */
+  readonly idleConnectionMs: number;
+  /** Idle tunnels stay warm; a handshake costs more than the memory of ten minutes. */
+  readonly idleTunnelMs: number;
+  /** No upstream connection lives longer (with 20 % jitter): addresses and certificates move on. */
+  readonly maxConnectionAgeMs: number;
+  /** Endpoints tried for one request or connection. */
+  readonly maxAttempts: number;
+  /** An endpoint that refused a connection is avoided this long, doubled up to the maximum. */
+  readonly minCooldownMs: number;
+  readonly maxCooldownMs: number;
+  /** Connections of one listener; the file descriptors behind it are the real limit. */
+  readonly maxConnections: number;
+  /** What an aborted proxy waits for running exchanges (Kubernetes grants 30 s in all). */
+  readonly drainMs: number;
+}
+
+export const DEFAULT_LIMITS: ProxyLimits = {
+  detectTimeoutMs: 10_000,
+  lookupTimeoutMs: 2_000,
+  connectTimeoutMs: 5_000,
+  handshakeTimeoutMs: 5_000,
+  maxHandshakes: 256,
+  maxProxyHeadBytes: 8 * 1024,
+  maxTunnelsPerPeer: 4,
+  streamsPerTunnel: 100,
+  maxConnectionsPerEndpoint: 1024,
+  maxWaitersPerEndpoint: 1024,
+  waitTimeoutMs: 10_000,
+  idleConnectionMs: 4_000,
+  idleTunnelMs: 600_000,
+  maxConnectionAgeMs: 3_600_000,
+  maxAttempts: 3,
+  minCooldownMs: 500,
+  maxCooldownMs: 10_000,
+  maxConnections: 20_000,
+  drainMs: 20_000,
+};

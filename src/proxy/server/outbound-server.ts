@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net';
+import type { Clock } from '../../base/clock.ts';
+import type { RequestHead, ServerStream } from '../codec/stream.ts';
+import type { TimerWheel } from '../codec/timer-wheel.ts';
+import { formatDestination, parseDestination, type Destination } from '../destination.ts';
+import type { Handler, Peer } from '../exchange.ts';
+import { OutboundExchange } from '../filter/outbound.ts';
+import type { ProxyLimits } from '../limits.ts';
+import type { OriginalDestination } from '../original-destination.ts';
+import { ignore, socketName } from '../pool/connect.ts';
+import { refuse } from '../refuse.ts';
+import type { Directory, Found } from '../route/directory.ts';
+import { serveTcp, tcpHead } from '../tcp-stream.ts';
+import { detectProtocol } from './first-bytes.ts';
+import type { Serving } from './serving.ts';
+
+/** The outbound half of one configuration. */
+export interface OutboundState {
+  readonly directory: Directory;
+  readonly handle: Handler<OutboundExchange>;
+}
+
+export interface OutboundServerOptions {
+  /** The newest configuration's; undefined before the first: then everything is refused. */
+  readonly state: () => OutboundState | undefined;
+  /** Asks the control plane about a destination; resolves, whatever the answer, within the time limit. */
+  readonly lookUp: ((destination: Destination) => Promise<void>) | undefined;
+  readonly serving: Serving;
+  readonly timers: TimerWheel;
+  readonly clock: Clock;
+  readonly limits: ProxyLimits;
+  /** Local addresses of connections that this proxy has dialled. */
+  readonly ownConnections: ReadonlySet<string>;
+  readonly originalDestination: OriginalDestination;
+}
+
+/** Accepts the app's connections and makes exchanges of them. */
+export class OutboundServer {
+  readonly #options: OutboundServerOptions;
+
+  constructor(options: OutboundServerOptions) {
+    this.#options = options;
+  }
+
+  /** A connection that the kernel has redirected here. */
+  redirected(socket: Socket): void {
+    const destination = this.#options.originalDestination(socket); // before anything can close the descriptor
+    socket.on('error', ignore);
+    if (destination === undefined) return void socket.resetAndDestroy();
+    this.connection(socket, destination, 'tcp');
+  }
+
+  /**
+   * A connection whose destination is known: finds out what it speaks, unless its port is opaque.
+   * @param unknownProtocol what to do with destinations that the mesh does not know: pass them as opaque, or look
+   */
+  connection(socket: Socket, destination: Destination, unknownProtocol: 'tcp' | 'detect'): void {
+    socket.on('error', ignore);
+    const found = this.#find(destination);
+    const { lookUp } = this.#options;
+    if (found !== 'unknown' || lookUp === undefined) return this.#serve(socket, destination, found, unknownProtocol);
+    socket.pause();
+    void lookUp(destination).then(() => {
+      if (!socket.destroyed) this.#serve(socket, destination, this.#find(destination), unknownProtocol);
+    });
+  }
+
+  #find(destination: Destination): Found {
+    const directory = this.#options.state()?.directory;
+    if (directory === undefined) return 'unknown';
+    const found = directory.byAddress(destination, undefined);
+    return found === 'unknown' ? directory.byName(destination) : found;
+  }
+
+  #serve(socket: Socket, destination: Destination, found: Found, unknownProtocol: 'tcp' | 'detect'): void {
+    const { timers, limits, serving } = this.#options;
+    const protocol = typeof found === 'object' ? found.protocol : unknownProtocol;
+    // Dialled by ourselves and redirected back: the dialling side hears of its connection on this same turn
+    if (protocol === 'tcp') return void setImmediate(() => this.#tcp(socket, destination, undefined));
+    detectProtocol(socket, timers, limits.detectTimeoutMs, (detected, first) => {
+      if (detected === 'tcp') return this.#tcp(socket, destination, first);
+      serving[detected](
+        socket,
+        first,
+        this.#handler(socket, () => destination),
+      );
+    });
+  }
+
+  /** An HTTP/1.1 connection of an app that uses us as its proxy: every request names its own destination. */
+  explicitHttp(socket: Socket, first: Buffer): void {
+    let lastText: string | undefined;
+    let last: Destination | undefined;
+    const destinationOf = (head: RequestHead) => {
+      const text = head.destination ?? (head.method === 'CONNECT' ? head.authority : undefined);
+      if (text !== lastText) {
+        lastText = text;
+        last = text === undefined ? undefined : parseDestination(text, 80);
+      }
+      return last;
+    };
+    this.#options.serving.http1(socket, first, this.#handler(socket, destinationOf), true);
+  }
+
+  /** HTTP/2 without a destination, on the explicit listener: refused per request, with the reason. */
+  explicitHttp2(socket: Socket, first: Buffer): void {
+    this.#options.serving.http2(
+      socket,
+      first,
+      this.#handler(socket, () => undefined),
+    );
+  }
+
+  #handler(socket: Socket, destinationOf: (head: RequestHead) => Destination | undefined) {
+    const peer = plainPeer(socket);
+    return (head: RequestHead, stream: ServerStream): void => {
+      const kind = head.method === 'CONNECT' && head.protocol === undefined ? 'tcp' : 'http';
+      const exchange = this.#exchange(kind, head, stream, peer, destinationOf(head));
+      this.#pass(exchange);
+    };
+  }
+
+  #tcp(socket: Socket, destination: Destination, first: Buffer | undefined): void {
+    if (socket.destroyed) return;
+    const peer = plainPeer(socket);
+    const head = tcpHead(formatDestination(destination));
+    serveTcp(socket, first, (stream) => this.#pass(this.#exchange('tcp', head, stream, peer, destination)));
+  }
+
+  #exchange(
+    kind: 'http' | 'tcp',
+    head: RequestHead,
+    stream: ServerStream,
+    peer: Peer,
+    destination: Destination | undefined,
+  ): OutboundExchange {
+    return new OutboundExchange(kind, head, stream, peer, this.#options.clock.now(), destination);
+  }
+
+  #pass(exchange: OutboundExchange): void {
+    const state = this.#options.state();
+    if (state === undefined) return refuse(exchange, 'NOT_CONFIGURED', 'this sidecar has no configuration yet');
+    if (this.#options.ownConnections.has(exchange.peer.address)) {
+      return refuse(exchange, 'LOOP_DETECTED', 'this connection was dialled by this sidecar itself');
+    }
+    state.handle(exchange);
+  }
+}
+
+/** A caller without identity. */
+export function plainPeer(socket: Socket): Peer {
+  return { identity: undefined, notAfter: Infinity, address: socketName(socket.remoteAddress, socket.remotePort) };
+}

@@ -1,0 +1,60 @@
+import type { Socket } from 'node:net';
+import { http1Server } from '../codec/http1-server.ts';
+import { http2Server } from '../codec/http2-server.ts';
+import type { CodecLimits, RequestHandler, ServerConnection } from '../codec/stream.ts';
+import type { TimerWheel } from '../codec/timer-wheel.ts';
+
+export interface ServingOptions {
+  readonly timers: TimerWheel;
+  readonly codec: CodecLimits;
+  /** Longer than the dialling side keeps idle tunnels, so that it is the one who closes and no request meets an end. */
+  readonly idleTunnelMs: number;
+}
+
+/** Accepted connections that speak HTTP, from accept to close; so that a drain finds them all. */
+export class Serving {
+  readonly #options: ServingOptions;
+  readonly #connections = new Set<ServerConnection>();
+  #draining = false;
+
+  constructor(options: ServingOptions) {
+    this.#options = options;
+  }
+
+  http1(socket: Socket, firstBytes: Buffer, handler: RequestHandler, explicitProxy = false): void {
+    const { timers, codec: limits } = this.#options;
+    this.#keep(http1Server(socket, { handler, limits, timers, firstBytes, explicitProxy }));
+  }
+
+  http2(socket: Socket, firstBytes: Buffer | undefined, handler: RequestHandler): void {
+    const { timers, codec: limits } = this.#options;
+    this.#keep(http2Server(socket, { handler, limits, timers, ...(firstBytes && { firstBytes }) }));
+  }
+
+  /** A tunnel of the mesh hop: CONNECT is a raw TCP connection. */
+  tunnel(socket: Socket, handler: RequestHandler): void {
+    const { timers, codec: limits } = this.#options;
+    const patient = { ...limits, idleTimeoutMs: this.#options.idleTunnelMs };
+    this.#keep(http2Server(socket, { handler, limits: patient, timers, connect: true }));
+  }
+
+  #keep(connection: ServerConnection): void {
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
+    if (this.#draining) connection.drain();
+  }
+
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Finishes what runs, on every connection, and takes nothing new. */
+  drain(): void {
+    this.#draining = true;
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  destroy(): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+}

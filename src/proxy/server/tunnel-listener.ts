@@ -1,0 +1,109 @@
+import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Logger } from '../../base/log.ts';
+import { HOP_PROTOCOLS, HOP_TLS, type LiveCredentials, type TlsIdentity } from '../live-credentials.ts';
+import type { ProxyLimits } from '../limits.ts';
+import { ignore, socketName } from '../pool/connect.ts';
+
+export interface TunnelListenerOptions {
+  readonly credentials: LiveCredentials;
+  readonly limits: ProxyLimits;
+  readonly log: Logger;
+  /** Gets each connection whose far end has proved who it is. */
+  readonly onTunnel: (socket: TLSSocket, identity: string, notAfter: number) => void;
+}
+
+/** The server side of the hop's handshake: TLS 1.3, a certificate demanded, the identity checked by SPIFFE's rules. */
+export class TunnelListener {
+  readonly #options: TunnelListenerOptions;
+  readonly #tunnels = new Set<TLSSocket>();
+  /** Remote addresses of handshakes that are under way. */
+  readonly #handshakes = new Set<string>();
+  /** Made with the first credentials; only does the handshake, it never listens. */
+  #server: Server | undefined;
+  #identity: TlsIdentity | undefined;
+  /** Connections that did not become tunnels, for describe. */
+  refused = 0;
+
+  constructor(options: TunnelListenerOptions) {
+    this.#options = options;
+  }
+
+  get tunnels(): number {
+    return this.#tunnels.size;
+  }
+
+  accept(socket: Socket): void {
+    socket.on('error', ignore);
+    const server = this.#current();
+    if (server === undefined || this.#handshakes.size >= this.#options.limits.maxHandshakes) {
+      this.refused++;
+      return void socket.resetAndDestroy(); // nothing was sent, so the peer may go elsewhere
+    }
+    const peer = nameOf(socket);
+    this.#handshakes.add(peer);
+    socket.once('close', () => this.#handshakes.delete(peer));
+    server.emit('connection', socket);
+  }
+
+  /** The server with the newest credentials; handshakes that are under way keep the older. */
+  #current(): Server | undefined {
+    const identity = this.#options.credentials.current();
+    if (identity === this.#identity || identity === undefined) return this.#server;
+    const { certificateChain: cert, privateKey: key, trustBundle } = identity.credentials;
+    // No resumption: a resumed connection would not present its certificate again (suites 2.4)
+    const context = { ...HOP_TLS, cert, key, ca: [...trustBundle], secureOptions: constants.SSL_OP_NO_TICKET };
+    this.#identity = identity;
+    if (this.#server !== undefined) this.#server.setSecureContext(context);
+    else this.#server = this.#makeServer(context);
+    return this.#server;
+  }
+
+  #makeServer(context: object): Server {
+    const server = createServer({
+      ...context,
+      requestCert: true,
+      rejectUnauthorized: false, // #secured decides, by SPIFFE's rules instead of host names
+      ALPNProtocols: [...HOP_PROTOCOLS],
+      handshakeTimeout: this.#options.limits.handshakeTimeoutMs,
+    });
+    server.on('secureConnection', (secured) => this.#secured(secured));
+    server.on('tlsClientError', (error, secured) => {
+      secured.on('error', ignore);
+      this.#refuse(secured, error.message);
+    });
+    return server;
+  }
+
+  #secured(secured: TLSSocket): void {
+    secured.on('error', ignore); // 'close' follows
+    this.#handshakes.delete(nameOf(secured));
+    const verdict = this.#options.credentials.verify(secured);
+    if (!verdict.ok) return this.#refuse(secured, `${verdict.reason}: ${verdict.message}`);
+    if (!HOP_PROTOCOLS.includes(secured.alpnProtocol || '')) {
+      return this.#refuse(secured, 'no version of the mesh hop in common');
+    }
+    this.#tunnels.add(secured);
+    secured.once('close', () => this.#tunnels.delete(secured));
+    this.#options.onTunnel(secured, verdict.identity, verdict.notAfter);
+  }
+
+  #refuse(secured: TLSSocket, why: string): void {
+    this.refused++;
+    this.#options.log.debug('tunnel refused', { peer: nameOf(secured), why });
+    secured.destroy();
+  }
+
+  /** After a change of the trust bundle: ends the tunnels whose far end would not be let in any more. */
+  recheck(): void {
+    for (const secured of this.#tunnels) {
+      const verdict = this.#options.credentials.verify(secured);
+      if (!verdict.ok) this.#refuse(secured, verdict.message);
+    }
+  }
+}
+
+function nameOf(socket: Socket): string {
+  return socketName(socket.remoteAddress, socket.remotePort);
+}
