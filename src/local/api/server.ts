@@ -1,41 +1,155 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { systemClock } from '../../base/clock.ts';
+import { type Logger, silentLog } from '../../base/log.ts';
 import type { ApiClient } from '../api-client.ts';
-import type { AdmissionPlugin } from './admission/admission.ts';
-import { inProcessClient } from './client.ts';
 import { ApiError } from '../api-error.ts';
+import type { PodStreams } from '../pod-streams.ts';
+import type { AdmissionPlugin } from './admission/admission.ts';
+import { authenticator } from './auth/authenticate.ts';
+import { allowAll, rbacAuthorizer } from './auth/authorize.ts';
+import { jwtSigner, newSigningKey } from './auth/jwt.ts';
+import { review } from './auth/reviews.ts';
+import { serviceAccountTokens } from './auth/service-account-tokens.ts';
+import { inProcessClient } from './client.ts';
+import { serveCrds } from './crd/crd-controller.ts';
+import type { ParseYaml } from './http/exchange.ts';
+import { fixedPaths, openPaths } from './http/fixed-paths.ts';
+import { type HandlerDeps, requestHandler } from './http/handler.ts';
+import { requestAuthorizer } from './http/request-authorizer.ts';
+import { subresourceHandler } from './http/subresources.ts';
+import { listenHttps } from './http/listen.ts';
 import { builtinKinds } from './kinds/builtin-kinds.ts';
 import { KindTable } from './kinds/kind-table.ts';
+import { kubeconfigText } from './kubeconfig.ts';
+import { openApiPaths } from './openapi/serve.ts';
 import type { RegistryDeps } from './registry/deps.ts';
-import { loadBuiltinSchemas } from './schema/builtin-schemas.ts';
+import { PageBook } from './registry/pages.ts';
+import { type BuiltinSchemas, loadBuiltinSchemas } from './schema/builtin-schemas.ts';
 import { Store } from './store/store.ts';
 
 export interface ApiServerOptions {
-  readonly clock?: Clock;
+  /** PEM. `ca` is what clients are told to trust. Not needed for in-process use only. */
+  readonly tls?: { readonly certificate: string; readonly privateKey: string; readonly ca: string };
+  /** The administrator's bearer token; made up when missing. */
+  readonly adminToken?: string;
+  /** P-256 private key (PEM) that signs service-account tokens; kept in `dataDir` or made up when missing. */
+  readonly serviceAccountKey?: string;
+  /** Name of cluster, user and context in the kubeconfig. */
+  readonly name?: string;
+  /** `allow`: whoever is known may do everything. `rbac`: the stored roles and bindings decide. */
+  readonly authorization?: 'allow' | 'rbac';
   /** In-process admission steps, run before any webhook. */
   readonly admission?: readonly AdmissionPlugin[];
+  /** Logs and commands of pods; without it those subresources answer 501. */
+  readonly podStreams?: PodStreams;
+  /** Reads YAML bodies; without it bodies have to be JSON (kubectl and client-go always send JSON). */
+  readonly parseYaml?: ParseYaml;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  /** Changes per resource that watches can go back. */
+  readonly historySize?: number;
+  /** Pause between bookmarks of a watch. */
+  readonly bookmarkMs?: number;
 }
 
 export interface ApiServer {
   readonly client: ApiClient;
+  readonly adminToken: string;
+  /** Opens the HTTPS door. Port 0 takes a free one. */
+  listen(address: { host: string; port: number }): Promise<{ readonly url: string }>;
+  /** For kubectl and other clients of this machine. @throws before `listen` */
+  kubeconfig(): string;
+  /** Serves until aborted, then ends all requests, closes the door and the log. */
+  run(signal: AbortSignal): Promise<void>;
 }
 
 /** The embedded Kubernetes-style API server. For development, tests and CI; production is Kubernetes. */
-export async function createApiServer({ clock = systemClock, admission = [] }: ApiServerOptions): Promise<ApiServer> {
+export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock = systemClock, log = silentLog, name = 'weft-local' } = options;
+  const store = new Store({ ...(options.historySize === undefined ? {} : { historySize: options.historySize }) });
+  const schemas = loadBuiltinSchemas();
   const deps: RegistryDeps = {
-    kinds: new KindTable(builtinKinds(loadBuiltinSchemas())),
-    store: new Store({}),
+    kinds: new KindTable(builtinKinds(schemas)),
+    store,
     clock,
-    admission,
+    admission: options.admission ?? [],
     convertByWebhook: () => Promise.reject(new ApiError(500, 'InternalError', 'no conversion webhook is configured')),
   };
   const client = inProcessClient(deps);
-  await createNamespaces(deps);
-  return { client };
+  const stopCrds = serveCrds({ store, kinds: deps.kinds, client, resolve: schemas.resolve, log });
+  await createNamespaces(client);
+  const adminToken = options.adminToken ?? randomBytes(32).toString('base64url');
+  const stop = new AbortController();
+  let url: string | undefined;
+  const handler = requestHandler(handlerDeps(options, deps, schemas, adminToken, stop.signal, () => url ?? ''));
+  const doors: { close(): Promise<void> }[] = [];
+  return {
+    client,
+    adminToken,
+    async listen(address) {
+      if (options.tls === undefined) throw new Error('the API server cannot listen: no TLS certificate was given');
+      const door = await listenHttps(options.tls, address, handler, log);
+      doors.push(door);
+      url = door.url;
+      return { url: door.url };
+    },
+    kubeconfig() {
+      if (url === undefined || options.tls === undefined) throw new Error('the API server does not listen yet');
+      return kubeconfigText(url, options.tls.ca, adminToken, name);
+    },
+    async run(signal) {
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        else signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      stop.abort();
+      stopCrds();
+      await Promise.all(doors.map((door) => door.close()));
+    },
+  };
 }
 
-async function createNamespaces(deps: RegistryDeps): Promise<void> {
-  const client = inProcessClient(deps);
+function handlerDeps(
+  options: ApiServerOptions,
+  deps: RegistryDeps,
+  schemas: BuiltinSchemas,
+  adminToken: string,
+  signal: AbortSignal,
+  url: () => string,
+): HandlerDeps {
+  const { store, kinds, clock } = deps;
+  const signer = jwtSigner(options.serviceAccountKey ?? newSigningKey());
+  const tokens = serviceAccountTokens(signer, store, clock);
+  const authorizer = options.authorization === 'rbac' ? rbacAuthorizer(store) : allowAll;
+  const isAdminToken = (token: string) =>
+    token.length === adminToken.length && timingSafeEqual(Buffer.from(token), Buffer.from(adminToken));
+  const resources = {
+    ...deps,
+    pages: new PageBook(),
+    parseYaml: options.parseYaml,
+    bookmarkMs: options.bookmarkMs ?? 60_000,
+    review: review.bind(undefined, { tokens, isAdminToken, authorizer }),
+  };
+  return {
+    ...resources,
+    signal,
+    authenticate: authenticator(adminToken, tokens),
+    authorize: requestAuthorizer(authorizer),
+    open: openPaths(() => !signal.aborted),
+    aggregated: () => Promise.resolve(false),
+    fixed: fixedPaths({
+      kinds,
+      address: () => url().replace('https://', ''),
+      jwks: signer.jwks,
+      aggregatedGroups: () => [],
+      openapi: openApiPaths(kinds, schemas),
+    }),
+    subresources: subresourceHandler({ ...resources, tokens, podStreams: () => Promise.resolve(false) }),
+  };
+}
+
+async function createNamespaces(client: ApiClient): Promise<void> {
   const resource = { group: '', resource: 'namespaces' };
   for (const name of ['default', 'kube-node-lease', 'kube-public', 'kube-system']) {
     if (client.get(resource, '', name) !== undefined) continue;

@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiError } from '../../api-error.ts';
+import { badRequest } from '../errors.ts';
+
+/** Kubernetes' own limit for requests (etcd's 1.5 MB, doubled). */
+const MAX_BYTES = 3 * 1024 * 1024;
+
+/** Reads a whole body. @throws ApiError 413 beyond 3 MiB */
+export async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BYTES) {
+      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BYTES}`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Parses a body as JSON, or as YAML when the server was given a parser. An empty body is undefined. @throws ApiError */
+export function parseBody(text: string, type: string, parseYaml: ((text: string) => unknown) | undefined): unknown {
+  if (text.trim() === '') return undefined;
+  try {
+    return JSON.parse(text, refusePrototype) as unknown;
+  } catch (error) {
+    if (!type.includes('yaml')) throw badRequest(`the body is no JSON: ${String(error)}`);
+  }
+  if (parseYaml === undefined) throw badRequest('this server reads JSON only: send the object as JSON');
+  try {
+    return parseYaml(text);
+  } catch (error) {
+    throw badRequest(`error converting YAML to JSON: ${String(error)}`);
+  }
+}
+
+/** A member called __proto__ would be set on the object's prototype by later copies; no Kubernetes field is called so. */
+function refusePrototype(this: unknown, key: string, value: unknown): unknown {
+  return key === '__proto__' ? undefined : value;
+}
