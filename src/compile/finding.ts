@@ -20,3 +20,8 @@ export function listed(items: readonly (string | number)[]): string {
   if (items.length < 2) return items.join('');
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
 }
+
+/** `port 80`, `ports 80 and 81` */
+export function listedPorts(ports: readonly number[]): string {
+  return `port${ports.length === 1 ? '' : 's'} ${listed(ports)}`;
+}

@@ -101,7 +101,7 @@ function* remarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterab
     });
   }
   if (entry.pathRegex !== undefined && /[\w-]$/.test(entry.pathRegex) && !/\\\w$/.test(entry.pathRegex)) {
-    const { pathRegex } = entry;
+    const pathRegex = entry.pathRegex.includes('|') ? `(${entry.pathRegex})` : entry.pathRegex;
     yield about(group, {
       code: 'SMI1306',
       level: 'info',

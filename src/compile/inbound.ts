@@ -8,8 +8,9 @@ import type {
   PortProtocol,
 } from '../mesh/resources.ts';
 import type { Pod, Service } from '../spec/kubernetes.ts';
+import { opaquePorts } from './namespace.ts';
 import type { PodFacts } from './pod.ts';
-import { isOpaqueByDefault, nameHint, statedProtocol } from './port-protocol.ts';
+import { isOpaqueByDefault, servicePortProtocol } from './port-protocol.ts';
 import { isPort } from './tcp-route.ts';
 import type { Grant } from './traffic-target.ts';
 
@@ -76,17 +77,18 @@ function inboundPorts(pod: Pod, facts: PodFacts, services: readonly Service[]): 
   for (const { ports } of pod.spec.containers) {
     for (const port of ports) if (port.protocol === 'TCP') note(port.containerPort, undefined);
   }
-  for (const port of services.flatMap((service) => service.spec.ports)) {
-    const target = port.protocol === 'TCP' ? targetOf(port.targetPort, pod) : undefined;
-    if (target !== undefined) note(target, statedProtocol(port) ?? hintUnlessOpaque(port.name, target, facts));
+  for (const service of services) {
+    const opaque = [...facts.opaquePorts, ...opaquePorts(service).ports];
+    for (const port of service.spec.ports) {
+      const target = port.protocol === 'TCP' ? targetOf(port.targetPort, pod) : undefined;
+      if (target === undefined) continue;
+      const protocol = servicePortProtocol(port, opaque.includes(port.port) || facts.opaquePorts.includes(target));
+      note(target, protocol === 'detect' ? undefined : protocol);
+    }
   }
   return [...stated]
     .sort(([a], [b]) => a - b)
     .map(([number, said]) => ({ number, protocol: agreed(said) ?? fallback(number, facts) }));
-}
-
-function hintUnlessOpaque(name: string, port: number, facts: PodFacts): PortProtocol | undefined {
-  return isOpaque(port, facts) ? undefined : nameHint(name);
 }
 
 /** What all Services say; when they disagree the first bytes have to tell. */
@@ -96,11 +98,7 @@ function agreed(said: ReadonlySet<PortProtocol>): PortProtocol | undefined {
 }
 
 function fallback(port: number, facts: PodFacts): PortProtocol {
-  return isOpaque(port, facts) ? 'tcp' : 'detect';
-}
-
-function isOpaque(port: number, facts: PodFacts): boolean {
-  return isOpaqueByDefault(port) || facts.opaquePorts.includes(port);
+  return isOpaqueByDefault(port) || facts.opaquePorts.includes(port) ? 'tcp' : 'detect';
 }
 
 function probesOf(pod: Pod): InboundProbe[] {

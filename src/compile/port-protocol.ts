@@ -49,13 +49,13 @@ export function servicePortProtocol(port: ServicePort, opaque: boolean): PortPro
 }
 
 /** The protocol that an appProtocol states, if it is one that we know. */
-export function statedProtocol(port: ServicePort): PortProtocol | undefined {
+function statedProtocol(port: ServicePort): PortProtocol | undefined {
   if (port.appProtocol === undefined) return undefined;
   const name = port.appProtocol.toLowerCase();
   return Object.hasOwn(APP_PROTOCOLS, name) ? APP_PROTOCOLS[name] : undefined;
 }
 
-export function nameHint(name: string): PortProtocol | undefined {
+function nameHint(name: string): PortProtocol | undefined {
   const word = name.toLowerCase().split('-', 1)[0] ?? '';
   return Object.hasOwn(NAME_HINTS, word) ? NAME_HINTS[word] : undefined;
 }

@@ -1,5 +1,5 @@
 import type { Service } from '../spec/kubernetes.ts';
-import { listed, type Finding } from './finding.ts';
+import { listed, listedPorts, type Finding } from './finding.ts';
 
 // What is said about TrafficSplits, in one place: the rules stay readable, and so do the sentences.
 
@@ -64,13 +64,13 @@ export function missingBackend(
 
 export function portAbsent(path: string, backend: Service, root: Service, ports: readonly number[]): Finding {
   const key = keyOf(backend);
-  const plural = ports.length === 1 ? '' : 's';
+  const same = ports.length === 1 ? 'that number' : 'those numbers';
   return {
     code: 'SMI1204',
     level: 'warning',
     path,
-    message: `Service ${key} has no TCP port ${listed(ports)}; on the root's port${plural} ${listed(ports)} it gets no traffic`,
-    fix: `add the port${plural} to Service ${key}, under the same number${plural} as in Service ${keyOf(root)}`,
+    message: `Service ${key} has no TCP ${listedPorts(ports)}; there it gets no traffic from Service ${keyOf(root)}`,
+    fix: `add ${listedPorts(ports)} to Service ${key}; backends are called on ${same}, whatever their target port is`,
   };
 }
 
@@ -80,7 +80,7 @@ export function nobodyTakes(ports: readonly number[], allZero: boolean): Finding
     code: 'SMI1205',
     level: 'error',
     path: 'spec.backends',
-    message: `${why} on port ${listed(ports)}; requests there are refused with SPLIT_WITHOUT_BACKEND`,
+    message: `${why} on ${listedPorts(ports)}; requests there are refused with SPLIT_WITHOUT_BACKEND`,
     fix: 'give a backend that exists and has the port a weight above zero, or delete the split',
   };
 }
@@ -175,12 +175,12 @@ export function duplicateBackend(path: string, key: string): Finding {
   };
 }
 
-export function udpPorts(root: Service, ports: string): Finding {
+export function udpPorts(root: Service, ports: readonly number[]): Finding {
   return {
     code: 'SMI1214',
     level: 'info',
     path: 'spec.service',
-    message: `UDP is not split; port ${ports} of Service ${keyOf(root)} stays plain Kubernetes balancing`,
+    message: `UDP is not split; ${listedPorts(ports)} of Service ${keyOf(root)} keeps plain Kubernetes balancing`,
     fix: 'nothing, if that is meant',
   };
 }
@@ -190,7 +190,7 @@ export function opaqueConditional(root: string, ports: readonly number[]): Findi
     code: 'SMI1215',
     level: 'warning',
     path: 'spec.matches',
-    message: `port ${listed(ports)} of Service ${root} is opaque TCP, which has no requests to match; this split does not apply there`,
+    message: `${listedPorts(ports)} of Service ${root} is opaque TCP, which has no requests to match; this split does not apply there`,
     fix: 'set appProtocol: http on the port if it speaks HTTP, or split without matches',
   };
 }
@@ -200,7 +200,7 @@ export function unready(path: string, key: string, ports: readonly number[], oth
     code: 'SMI1216',
     level: 'warning',
     path,
-    message: `Service ${key} has no ready endpoints on port ${listed(ports)}; ${others ? 'the other backends take its share' : 'no backend has any, and requests are refused with NO_ENDPOINTS'}`,
+    message: `Service ${key} has no ready endpoints on ${listedPorts(ports)}; ${others ? 'the other backends take its share' : 'no backend has any there, and requests are refused with NO_ENDPOINTS'}`,
     fix: `look at the pods that Service ${key} selects`,
   };
 }

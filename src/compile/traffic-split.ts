@@ -2,7 +2,7 @@ import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import { endpointsKey, type Backend, type HttpMatch } from '../mesh/resources.ts';
 import type { Service } from '../spec/kubernetes.ts';
 import type { TrafficSplit } from '../spec/smi.ts';
-import { about, listed, type Finding } from './finding.ts';
+import { about, type Finding } from './finding.ts';
 import type { CompiledGroup } from './http-route-group.ts';
 import { readServiceName } from './service-name.ts';
 import * as say from './traffic-split-findings.ts';
@@ -40,7 +40,6 @@ export function compileSplit(split: TrafficSplit, context: SplitContext): SplitP
   const diagnostics: Diagnostic[] = [];
   const report: Report = (finding) => diagnostics.push(about(split, finding));
   const root = rootOf(split, context, report);
-  const shares = sharesOf(split, context, report);
   const matches = matchesOf(split, context, report);
   const { namespace, name } = split.metadata;
   const object = about(split, say.NOTHING).object;
@@ -49,7 +48,7 @@ export function compileSplit(split: TrafficSplit, context: SplitContext): SplitP
     object,
     root: root && `${root.metadata.namespace}/${root.metadata.name}`,
     matches,
-    ports: root === undefined ? new Map() : backendsByPort(root, shares, report),
+    ports: root === undefined ? new Map() : backendsByPort(root, sharesOf(split, context, report), report),
     created: createdAt(split),
     diagnostics,
   };
@@ -162,7 +161,7 @@ function backendsByPort(root: Service, shares: readonly Share[], report: Report)
   const dead = ports.filter((port) => (byPort.get(port) ?? []).every((backend) => backend.weight === 0));
   if (dead.length > 0) report(say.nobodyTakes(dead, shares.length > 0 && shares.every((share) => share.weight === 0)));
   const udp = root.spec.ports.filter((port) => port.protocol === 'UDP').map((port) => port.port);
-  if (udp.length > 0) report(say.udpPorts(root, listed(udp)));
+  if (udp.length > 0) report(say.udpPorts(root, udp));
   return byPort;
 }
 

@@ -11,13 +11,16 @@ export function backendPorts(plan: SplitPlan): Backend[] {
 /** What to say about backends whose share goes elsewhere because nobody is ready there (`smi.md` S9). */
 export function unreadyBackends(plan: SplitPlan, isReady: (endpoints: string) => boolean): Diagnostic[] {
   const backends = backendPorts(plan);
+  const served = new Set(backends.filter((b) => isReady(b.endpoints)).map((b) => b.port));
   const unready = Map.groupBy(
-    backends.filter((backend) => !isReady(backend.endpoints)),
-    (backend) => `${backend.namespace}/${backend.service}`,
+    backends.filter((b) => !isReady(b.endpoints)),
+    (b) => `${b.namespace}/${b.service} ${served.has(b.port)}`,
   );
-  return [...unready].map(([key, ports]) => {
-    const numbers = ports.map((backend) => backend.port);
-    const others = numbers.every((port) => backends.some((b) => b.port === port && isReady(b.endpoints)));
-    return { object: plan.object, ...say.unready('spec.backends', key, numbers, others) };
+  return [...unready.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const key = `${first.namespace}/${first.service}`;
+    const ports = group.map((backend) => backend.port);
+    return [{ object: plan.object, ...say.unready('spec.backends', key, ports, served.has(first.port)) }];
   });
 }
