@@ -243,6 +243,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     head.status = 200;
     head.contentLength = CHUNKED;
     this.#input = 'tunnel';
+    this.#body.start(UNTIL_CLOSE);
     this.#stream?.events.onHead(head);
     if (this.#input !== 'tunnel') return false;
     for (const bytes of this.#early) this.#request.data(bytes);

@@ -44,7 +44,7 @@ class Http2ClientConnection implements ClientConnection {
       createConnection: () => socket,
     });
     this.#session = session;
-    session.setLocalWindowSize(settings.connectionWindowBytes);
+    session.on('connect', () => session.setLocalWindowSize(settings.connectionWindowBytes));
     session.on('error', () => session.destroy());
     session.on('goaway', () => this.#leave());
     session.on('close', () => {

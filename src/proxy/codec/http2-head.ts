@@ -131,10 +131,11 @@ export function fieldsOfResponse(head: ResponseHead, bodiless: boolean, tunnel: 
 function appendFields(raw: string[], headers: Headers, length: number | undefined, asIs: boolean): void {
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!;
-    if (name.length === 14 && name === 'content-length' && !asIs) continue;
+    // An empty body is said so only when the peer said it.
+    if (name.length === 14 && name === 'content-length' && !asIs && (length !== 0 || headers[i + 1] !== '0')) continue;
     raw.push(name, headers[i + 1]!);
   }
-  if (!asIs && length !== undefined && length >= 0) raw.push('content-length', String(length));
+  if (!asIs && length !== undefined && length > 0) raw.push('content-length', String(length));
 }
 
 /**

@@ -27,6 +27,8 @@ export class Http2ServerStream implements ServerStream {
   #outEnded = false;
   #over = false;
   #owed = -1;
+  /** The head of an empty answer, until it is known whether trailers follow. */
+  #held: string[] | undefined = undefined;
 
   constructor(stream: ServerHttp2Stream, head: RequestHead | undefined) {
     this.#stream = stream;
@@ -58,18 +60,21 @@ export class Http2ServerStream implements ServerStream {
   }
 
   sendHead(head: ResponseHead): void {
-    if (this.#over || this.#stream.headersSent || this.#stream.destroyed) return;
+    if (this.#over || this.#held !== undefined || this.#stream.headersSent || this.#stream.destroyed) return;
     const request = this.#head;
     const wantsTunnel = request !== undefined && (request.protocol !== undefined || request.method === 'CONNECT');
     this.#tunnel = wantsTunnel && head.status < 300;
     this.#bodiless = request?.method === 'HEAD' || head.status === 204 || head.status === 304;
     this.#owed = this.#tunnel || this.#bodiless ? -1 : head.contentLength;
     const fields = fieldsOfResponse(head, this.#bodiless, this.#tunnel);
-    const options = {
-      endStream: this.#bodiless,
-      waitForTrailers: this.#owed === -1 && !this.#bodiless,
-      sendDate: false,
-    };
+    // An empty body ends with the head where it can: gRPC knows its trailers-only answers by that.
+    if (this.#owed === 0) this.#held = fields;
+    else this.#respond(fields, this.#bodiless);
+  }
+
+  #respond(fields: string[], endStream: boolean): void {
+    this.#held = undefined;
+    const options = { endStream, waitForTrailers: !endStream && this.#owed <= 0, sendDate: false };
     const respond = this.#stream.respond.bind(this.#stream) as unknown as RawRespond;
     this.#guard(() => respond(fields, options));
   }
@@ -85,6 +90,7 @@ export class Http2ServerStream implements ServerStream {
 
   sendEnd(trailers?: Headers): void {
     if (this.#over || this.#outEnded) return;
+    if (this.#held !== undefined) this.#respond(this.#held, trailers === undefined);
     if (!this.#stream.headersSent || this.#owed > 0) return void this.#abort();
     this.#outEnded = true;
     this.#trailersOut = trailers;
