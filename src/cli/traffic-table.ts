@@ -1,20 +1,4 @@
-/** One line of the live table: what one workload asked of one service during the last interval. */
-export interface TrafficRow {
-  /** `shop/web` */
-  readonly source: string;
-  /** `shop/catalog` */
-  readonly destination: string;
-  /** Requests per second, or opened connections per second for raw TCP. */
-  readonly perSecond: number;
-  readonly unit: 'requests' | 'connections';
-  /** 0 to 1; undefined when nothing was answered. */
-  readonly successRate: number | undefined;
-  readonly p50Ms: number | undefined;
-  readonly p99Ms: number | undefined;
-  /** Fraction of the traffic by backend Service; one entry when nothing is split. */
-  readonly shares: readonly { readonly backend: string; readonly fraction: number }[];
-  readonly refusals: readonly { readonly reason: string; readonly perSecond: number }[];
-}
+import type { TrafficRow } from '../mesh/traffic-rows.ts';
 
 type Align = 'left' | 'right';
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { trafficTable, type TrafficRow } from '../../src/cli/traffic-table.ts';
+import { trafficTable } from '../../src/cli/traffic-table.ts';
+import type { TrafficRow } from '../../src/mesh/traffic-rows.ts';
 
 const row: TrafficRow = {
   source: 'shop/web',

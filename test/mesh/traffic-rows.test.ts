@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../../src/mesh/traffic.ts';
+import { trafficReport, type TrafficReport } from '../../src/mesh/traffic-report.ts';
+import { quantile, trafficRows } from '../../src/mesh/traffic-rows.ts';
+
+const web = { namespace: 'shop', pod: 'web-1', serviceAccount: 'web', ownerKind: 'deployment', owner: 'web' };
+
+function series(backend: string, counts: Partial<TrafficSeries> = {}): TrafficSeries {
+  const target = { namespace: 'shop', service: 'catalog', port: 80, backend, workload: undefined };
+  return {
+    labels: { direction: 'outbound', peerIdentity: undefined, tls: true, target },
+    requests: 0,
+    successes: 0,
+    failures: 0,
+    statuses: new Map(),
+    latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
+    latencySumMs: 0,
+    tcpOpened: 0,
+    tcpClosed: 0,
+    tcpOpen: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    refused: new Map(),
+    audited: new Map(),
+    ...counts,
+  };
+}
+
+function look(...all: TrafficSeries[]): ReadonlyMap<string, TrafficReport> {
+  return new Map([['shop/web-1', trafficReport(web, all)]]);
+}
+
+test('traffic rows: are what happened between two looks, by pair, with the share of each backend', () => {
+  const before = look(series('v1', { requests: 100, successes: 100 }));
+  const after = look(
+    series('v1', { requests: 190, successes: 181, failures: 9, refused: new Map([['ACCESS_DENIED', 9]]) }),
+    series('v2', { requests: 10, successes: 10 }),
+  );
+  const [row, ...rest] = trafficRows(before, after, 10);
+  assert.equal(rest.length, 0);
+  assert.deepEqual(row, {
+    source: 'shop/web',
+    destination: 'shop/catalog',
+    perSecond: 10,
+    unit: 'requests',
+    successRate: 0.91,
+    p50Ms: undefined,
+    p99Ms: undefined,
+    shares: [
+      { backend: 'v1', fraction: 0.9 },
+      { backend: 'v2', fraction: 0.1 },
+    ],
+    refusals: [{ reason: 'ACCESS_DENIED', perSecond: 0.9 }],
+  });
+});
+
+test('traffic rows: raw TCP counts connections, silence makes no row, inbound makes none', () => {
+  assert.equal(trafficRows(new Map(), look(series('v1', { tcpOpened: 4 })), 2)[0]?.unit, 'connections');
+  assert.deepEqual(trafficRows(new Map(), look(series('v1')), 2), []);
+  const inbound = {
+    ...series('v1', { requests: 5 }),
+    labels: { direction: 'inbound', peerIdentity: undefined, tls: true, target: undefined },
+  } as const;
+  assert.deepEqual(trafficRows(new Map(), look(inbound), 2), []);
+});
+
+test('quantile: interpolates inside the bucket and ends at the last bound', () => {
+  assert.equal(quantile([10, 10], 0.5), 1);
+  assert.equal(quantile([0, 10], 0.5), 1.5);
+  assert.equal(quantile([], 0.5), undefined);
+  const beyond = LATENCY_BOUNDS_MS.map(() => 0).concat(3);
+  assert.equal(quantile(beyond, 0.99), LATENCY_BOUNDS_MS.at(-1));
+});
