@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import { Json } from './json.ts';
 import { readObject, type ReadHints, type SnapshotKind, type SnapshotObject } from './read.ts';
@@ -35,8 +36,9 @@ interface Remarks {
 
 /**
  * Where changes of objects become Snapshots. Snapshots handed out never change: the first change after `snapshot()`
- * copies the one map that it concerns, later ones work on the copy, so that a batch costs one copy per kind. Objects
- * whose resourceVersion is known already are not read again and keep their identity.
+ * copies the one map that it concerns, later ones work on the copy, so that a batch costs one copy per kind. An object
+ * that did not change in anything that is read keeps its identity: heartbeats of pods, annotations of leader elections in
+ * EndpointSlices, and Weft's own status conditions change nothing.
  */
 export class SnapshotStore {
   #snapshot: Snapshot;
@@ -107,7 +109,8 @@ export class SnapshotStore {
   }
 
   #set(kind: SnapshotKind, key: string, object: SnapshotObject): void {
-    this.#own(kind).set(key, object);
+    const elder = this.#map(kind).get(key);
+    if (elder === undefined || !sameMeaning(elder, object)) this.#own(kind).set(key, object);
   }
 
   #unset(kind: SnapshotKind, key: string): void {
@@ -133,6 +136,12 @@ export class SnapshotStore {
   #allRemarks(): Diagnostic[] {
     return [...this.#remarks.keys()].sort().flatMap((id) => this.#remarks.get(id)?.diagnostics ?? []);
   }
+}
+
+/** Whether two readings of one object differ in nothing but the resourceVersion. */
+function sameMeaning(a: SnapshotObject, b: SnapshotObject): boolean {
+  const plain = (object: SnapshotObject) => ({ ...object, metadata: { ...object.metadata, resourceVersion: '' } });
+  return isDeepStrictEqual(plain(a), plain(b));
 }
 
 interface Version {

@@ -5,8 +5,9 @@ import { emptySnapshot } from '../../src/spec/snapshot.ts';
 import { SnapshotStore } from '../../src/spec/snapshot-store.ts';
 import { split } from './objects.ts';
 
-function service(name: string, resourceVersion: string, uid = name) {
-  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop', uid, resourceVersion }, spec: {} };
+function service(name: string, resourceVersion: string, uid = name, selector: unknown = {}) {
+  const metadata = { name, namespace: 'shop', uid, resourceVersion };
+  return { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector } };
 }
 
 test('snapshot store: starts empty, and stays the same value without changes', () => {
@@ -36,6 +37,16 @@ test('snapshot store: an object of the same version keeps its identity, and no n
   assert.equal(store.snapshot(), first);
   store.upsert(service('a', '1', 'reborn'), { kind: 'Service' });
   assert.notEqual(store.snapshot().services.get('shop/a'), first.services.get('shop/a'));
+});
+
+test('snapshot store: a new version in which nothing changed that is read makes no new snapshot', () => {
+  const store = new SnapshotStore();
+  store.upsert(service('a', '1'), { kind: 'Service' });
+  const first = store.snapshot();
+  store.upsert({ ...service('a', '2'), status: { loadBalancer: {} } }, { kind: 'Service' });
+  assert.equal(store.snapshot(), first);
+  store.upsert(service('a', '3', 'a', { app: 'a' }), { kind: 'Service' });
+  assert.notEqual(store.snapshot(), first);
 });
 
 test('snapshot store: replace removes what is not listed, of that kind only', () => {
@@ -105,10 +116,10 @@ test('snapshot store: equals a plain map after any sequence of changes, and old 
       const model = new Map<string, string>();
       const looked: [ReturnType<SnapshotStore['snapshot']>, string][] = [];
       const render = (s: ReturnType<SnapshotStore['snapshot']>) =>
-        JSON.stringify([...s.services].map(([key, value]) => [key, value.metadata.resourceVersion]).sort());
+        JSON.stringify([...s.services].map(([key, value]) => [key, value.spec.selector?.get('version')]).sort());
       changes.forEach(({ name, act }, i) => {
         if (act === 'put') {
-          store.upsert(service(name, String(i)), { kind: 'Service' });
+          store.upsert(service(name, String(i), name, { version: String(i) }), { kind: 'Service' });
           model.set(`shop/${name}`, String(i));
         } else if (act === 'drop') {
           store.delete('Service', 'shop', name);

@@ -1,0 +1,107 @@
+import { compareDiagnostics, type Diagnostic } from '../base/diagnostic.ts';
+import type { SmiObject } from '../spec/read.ts';
+
+/** A condition that is false (for Conflicted: true) because of a finding. */
+export type FaultyCondition = 'Accepted' | 'ResolvedRefs' | 'Conflicted';
+
+/** metav1.Condition */
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+  readonly observedGeneration: number;
+}
+
+/** How far an object has got: live on `live` of the `of` sidecars that it concerns. */
+export interface Progress {
+  readonly live: number;
+  readonly of: number;
+}
+
+const TYPES: Readonly<Record<SmiObject['kind'], readonly FaultyCondition[]>> = {
+  TrafficTarget: ['Accepted', 'ResolvedRefs'],
+  HTTPRouteGroup: ['Accepted'],
+  TCPRoute: ['Accepted'],
+  UDPRoute: ['Accepted'],
+  TrafficSplit: ['Accepted', 'ResolvedRefs', 'Conflicted'],
+};
+
+const FINE: Readonly<Record<FaultyCondition, readonly [reason: string, message: string]>> = {
+  Accepted: ['Accepted', 'the mesh has taken this object on'],
+  ResolvedRefs: ['ResolvedRefs', 'everything that this object refers to exists'],
+  Conflicted: ['NoConflict', 'no other object claims the same'],
+};
+
+/** As Kubernetes allows; what does not fit is in the Events. */
+const MAX_MESSAGE = 2_000;
+
+/** Which condition a finding belongs to when nobody said more: what is an error keeps the object from being accepted. */
+export function conditionByLevel(diagnostic: Diagnostic): FaultyCondition | undefined {
+  return diagnostic.level === 'error' ? 'Accepted' : undefined;
+}
+
+/**
+ * The conditions that an object should show.
+ * @param findings what is to say about this object
+ * @param existing the conditions that it shows: a status that stays keeps its lastTransitionTime, and types that are not
+ *   Weft's stay untouched
+ */
+export function conditionsOf(
+  object: SmiObject,
+  findings: readonly Diagnostic[],
+  conditionOf: (diagnostic: Diagnostic) => FaultyCondition | undefined,
+  progress: Progress | undefined,
+  existing: readonly Condition[],
+  now: string,
+): Condition[] {
+  const wanted: Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>[] = TYPES[object.kind].map((type) =>
+    judged(
+      type,
+      findings.filter((finding) => conditionOf(finding) === type),
+    ),
+  );
+  if (progress !== undefined) wanted.push(programmed(progress));
+  const ours = wanted.map((condition) => {
+    const elder = existing.find(({ type }) => type === condition.type);
+    return {
+      ...condition,
+      lastTransitionTime: elder?.status === condition.status ? elder.lastTransitionTime : now,
+      observedGeneration: object.metadata.generation,
+    };
+  });
+  const names = new Set([...wanted.map(({ type }) => type), ...TYPES[object.kind], 'Programmed']);
+  return [...ours, ...existing.filter(({ type }) => !names.has(type))];
+}
+
+function judged(type: FaultyCondition, findings: readonly Diagnostic[]) {
+  const [worst, ...others] = [...findings].sort(compareDiagnostics);
+  const faulty = type === 'Conflicted' ? 'True' : 'False';
+  if (worst === undefined) {
+    const [reason, message] = FINE[type];
+    return { type, status: faulty === 'True' ? 'False' : 'True', reason, message } as const;
+  }
+  const message = [worst, ...others].map((d) => `${sentence(d)}.`).join(' ');
+  return { type, status: faulty, reason: worst.code, message: clipped(message) } as const;
+}
+
+function programmed({ live, of }: Progress) {
+  const done = live >= of;
+  const message = `live on ${live} of ${of} sidecars`;
+  return {
+    type: 'Programmed',
+    status: done ? 'True' : 'False',
+    reason: done ? 'Programmed' : 'Pending',
+    message,
+  } as const;
+}
+
+/** `spec.backends[1].service: sends ...; fix: create ...` */
+export function sentence({ path, message, fix }: Diagnostic): string {
+  return `${path === '' || message.startsWith(path) ? '' : `${path}: `}${message}; fix: ${fix}`;
+}
+
+function clipped(text: string): string {
+  return text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`;
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { type Watch, WatchSource } from '../base/watch.ts';
+import { Json } from '../spec/json.ts';
+import type { SnapshotKind } from '../spec/read.ts';
+import type { Snapshot } from '../spec/snapshot.ts';
+import { SnapshotStore } from '../spec/snapshot-store.ts';
+import type { KubernetesApi } from './api.ts';
+import { type WatchedKind, watchedKinds } from './kinds.ts';
+import { type ListWatchOptions, type ObjectSink, runListWatch } from './list-watch.ts';
+
+export interface SnapshotInformerOptions extends Pick<ListWatchOptions, 'minBackoffMs' | 'maxBackoffMs'> {
+  readonly api: Pick<KubernetesApi, 'call' | 'lines'>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  /** Changes within this time after the first become one Snapshot. */
+  readonly settleMs?: number;
+}
+
+export interface SnapshotInformer {
+  /** Undefined until every kind has been listed once: a Snapshot without the Services would drop live traffic. */
+  readonly snapshots: Watch<Snapshot>;
+  /** Follows the API server until aborted; survives whatever happens to it. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** What the API server holds, as Snapshots. */
+export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInformer {
+  const { clock, log, settleMs = 15 } = options;
+  const store = new SnapshotStore();
+  const snapshots = new WatchSource<Snapshot>();
+  const kinds = watchedKinds();
+  const unlisted = new Set<SnapshotKind>(kinds.map(({ kind }) => kind));
+  let settling = false;
+
+  function changed(signal: AbortSignal): void {
+    if (settling || unlisted.size > 0) return;
+    settling = true;
+    clock.sleep(settleMs, signal).then(publish, () => undefined);
+  }
+
+  function publish(): void {
+    settling = false;
+    snapshots.set(store.snapshot());
+  }
+
+  function listed(kind: SnapshotKind): void {
+    if (!unlisted.delete(kind) || unlisted.size > 0) return;
+    publish();
+    const { services, pods, trafficTargets, trafficSplits } = store.snapshot();
+    const sizes = { services, pods, trafficTargets, trafficSplits };
+    log.info('in step with the API server', Object.fromEntries(Object.entries(sizes).map(([k, map]) => [k, map.size])));
+  }
+
+  function sinkOf({ kind, apiVersion }: WatchedKind, signal: AbortSignal): ObjectSink {
+    const hints = { kind, apiVersion };
+    return {
+      replace(objects) {
+        store.replace(kind, objects, hints);
+        listed(kind);
+        changed(signal);
+      },
+      upsert(object) {
+        store.upsert(object, hints);
+        changed(signal);
+      },
+      delete(object) {
+        const meta = new Json(object, '', []).at('metadata');
+        store.delete(kind, meta.at('namespace').optionalString() ?? '', meta.at('name').optionalString() ?? '');
+        changed(signal);
+      },
+    };
+  }
+
+  return {
+    snapshots,
+    async run(signal) {
+      await Promise.all(
+        kinds.map((watched) => runListWatch({ ...options, watched, sink: sinkOf(watched, signal) }, signal)),
+      );
+    },
+  };
+}
