@@ -40,7 +40,7 @@ function wrap(log: Pino): Logger {
 }
 
 function capped(fields: LogFields = {}): Record<string, unknown> {
-  const out: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  const out: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(fields)) {
     const text = value instanceof Error ? value.message : value;
     out[key] =
