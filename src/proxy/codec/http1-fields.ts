@@ -116,7 +116,7 @@ export class FieldBlock {
   /** TE belongs to the hop, but `trailers` must reach a gRPC server (RFC 9110 10.1.4). */
   #te(value: string): undefined {
     for (const item of value.split(',')) {
-      if (item.trim().toLowerCase() === 'trailers') {
+      if (trimBlanks(item).toLowerCase() === 'trailers') {
         this.headers.push('te', 'trailers');
         return;
       }
@@ -130,7 +130,7 @@ export class FieldBlock {
       return undefined;
     }
     // A clean list whose only `chunked` is the last element asks for a coding that we do not have; the rest is noise.
-    const codings = value.split(',').map((coding) => coding.trim().toLowerCase());
+    const codings = value.split(',').map((coding) => trimBlanks(coding).toLowerCase());
     const clean = codings.every(isToken) && !codings.slice(0, -1).includes('chunked');
     return clean ? 'UNSUPPORTED_CODING' : 'BAD_REQUEST';
   }
@@ -138,7 +138,7 @@ export class FieldBlock {
   /** RFC 9110 7.6.1: what Connection names is for this hop only. */
   #hopByHop(connection: string): ReasonCode | undefined {
     for (const item of connection.split(',')) {
-      const name = item.trim().toLowerCase();
+      const name = trimBlanks(item).toLowerCase();
       if (name === 'close') this.close = true;
       else if (name === 'keep-alive') this.keepAlive = true;
       else if (name === 'upgrade') this.upgradeNamed = true;
@@ -165,4 +165,13 @@ export function removeField(headers: Headers, name: string): void {
 
 function isBlank(c: number): boolean {
   return c === 0x20 || c === 0x09;
+}
+
+/** Cuts SP and HTAB off both ends; String.trim would also cut NBSP and others, and so repair what is broken. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
 }
