@@ -23,6 +23,7 @@ import { builtinKinds } from './kinds/builtin-kinds.ts';
 import { KindTable } from './kinds/kind-table.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { openApiPaths } from './openapi/serve.ts';
+import { protobufDecoder } from './protobuf/decode.ts';
 import type { RegistryDeps } from './registry/deps.ts';
 import { PageBook } from './registry/pages.ts';
 import { type BuiltinSchemas, loadBuiltinSchemas } from './schema/builtin-schemas.ts';
@@ -128,6 +129,7 @@ function handlerDeps(
     ...deps,
     pages: new PageBook(),
     parseYaml: options.parseYaml,
+    decodeProtobuf: protobufDecoder(),
     bookmarkMs: options.bookmarkMs ?? 60_000,
     review: review.bind(undefined, { tokens, isAdminToken, authorizer }),
   };

@@ -6,7 +6,7 @@ import { badRequest } from '../errors.ts';
 const MAX_BYTES = 3 * 1024 * 1024;
 
 /** Reads a whole body. @throws ApiError 413 beyond 3 MiB */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBytes(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -16,7 +16,12 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
+}
+
+/** Reads a whole body as text. @throws ApiError 413 beyond 3 MiB */
+export async function readBody(request: IncomingMessage): Promise<string> {
+  return (await readBytes(request)).toString('utf8');
 }
 
 /** Parses a body as JSON, or as YAML when the server was given a parser. An empty body is undefined. @throws ApiError */

@@ -5,7 +5,7 @@ import { isObject, objectOf, stringsOf } from '../json.ts';
 import { apiVersionOf, type Kind } from '../kinds/kind.ts';
 import { list } from '../registry/read.ts';
 import { type Removal, remove } from '../registry/remove.ts';
-import { contextOf, type Exchange, isObjectType, objectBody } from './exchange.ts';
+import { type BodyReaders, contextOf, type Exchange, objectBody } from './exchange.ts';
 import { numberParameter } from './query.ts';
 import { type Call, type ResourceDeps, send } from './resources.ts';
 import { sendJson } from './respond.ts';
@@ -23,7 +23,7 @@ const RETURNS_OBJECT = new Set([
 /** DELETE of one object. */
 export async function removeOne(deps: ResourceDeps, call: Call): Promise<void> {
   const { exchange, kind, path } = call;
-  const { options, dryRun } = await deleteOptions(exchange, deps.parseYaml);
+  const { options, dryRun } = await deleteOptions(exchange, deps);
   const context = contextOf(exchange, dryRun);
   const { version, namespace, name } = path;
   const removal = await remove(deps, { kind, version, namespace, name, options, context });
@@ -35,7 +35,7 @@ export async function removeOne(deps: ResourceDeps, call: Call): Promise<void> {
 /** DELETE of a collection: whatever matches now. */
 export async function removeCollection(deps: ResourceDeps, { exchange, kind, path }: Call): Promise<void> {
   const { query } = exchange;
-  const { options, dryRun } = await deleteOptions(exchange, deps.parseYaml);
+  const { options, dryRun } = await deleteOptions(exchange, deps);
   const context = contextOf(exchange, dryRun);
   const { items, meta } = await list(deps, deps.pages, {
     kind,
@@ -75,9 +75,9 @@ function success(kind: Kind, { object }: Removal) {
 /** DeleteOptions from the body, else from the query. @throws ApiError 400 */
 async function deleteOptions(
   exchange: Exchange,
-  parseYaml: ResourceDeps['parseYaml'],
+  readers: BodyReaders,
 ): Promise<{ options: ApiDeleteOptions; dryRun: string[] }> {
-  const body = await objectBody(exchange, parseYaml, isObjectType);
+  const body = await objectBody(exchange, readers);
   if (body !== undefined && !isObject(body)) throw badRequest('DeleteOptions have to be an object');
   const fields = objectOf(body);
   const { query } = exchange;

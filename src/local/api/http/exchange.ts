@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../../api-error.ts';
 import type { RequestContext, UserInfo } from '../kinds/kind.ts';
-import { badRequest } from '../errors.ts';
-import { readBody, parseBody } from './body.ts';
+import { badRequest, unsupportedMediaType } from '../errors.ts';
+import type { ProtobufDecoder } from '../protobuf/decode.ts';
+import { parseBody, readBytes } from './body.ts';
 import { dryRun } from './query.ts';
 
 /** One HTTP request with what the server already knows about it. */
@@ -20,34 +21,23 @@ export interface Exchange {
 
 export type ParseYaml = (text: string) => unknown;
 
-/** Reads and parses the body. Objects come as JSON, or as YAML where the server was given a parser. @throws ApiError */
-export async function objectBody(
-  { request }: Exchange,
-  parseYaml: ParseYaml | undefined,
-  accepted: (type: string) => boolean,
-): Promise<unknown> {
+/** How bodies are read, beside JSON. */
+export interface BodyReaders {
+  readonly parseYaml: ParseYaml | undefined;
+  readonly decodeProtobuf: ProtobufDecoder;
+}
+
+const JSON_TYPES = new Set(['application/json', 'application/yaml', 'text/plain', '', 'application/x-www-form-urlencoded']);
+
+/** Reads and parses an object: JSON, Kubernetes protobuf, or YAML where the server was given a parser. @throws ApiError */
+export async function objectBody({ request }: Exchange, { parseYaml, decodeProtobuf }: BodyReaders): Promise<unknown> {
   const type = (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
-  const text = await readBody(request);
-  if (text !== '' && !accepted(type)) throw unsupported(type);
-  return parseBody(text, type, parseYaml);
-}
-
-/** JSON and YAML; protobuf is refused with a hint. */
-export function isObjectType(type: string): boolean {
-  return (
-    type === 'application/json' ||
-    type === 'application/yaml' ||
-    type === 'text/plain' ||
-    type === '' ||
-    type.endsWith('urlencoded')
-  );
-}
-
-function unsupported(type: string) {
-  return new ApiError(
-    415,
-    'UnsupportedMediaType',
-    `the body of the request was in an unknown format (${type}) - accepted media types include: application/json, application/yaml`,
+  const bytes = await readBytes(request);
+  if (bytes.length === 0) return undefined;
+  if (type === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(bytes);
+  if (JSON_TYPES.has(type)) return parseBody(bytes.toString('utf8'), type, parseYaml);
+  throw unsupportedMediaType(
+    `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf`,
   );
 }
 

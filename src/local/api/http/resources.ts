@@ -10,7 +10,7 @@ import type { PageBook } from '../registry/pages.ts';
 import { get, list } from '../registry/read.ts';
 import { partialMetadata, tableOf } from '../table/table.ts';
 import { removeCollection, removeOne } from './deletion.ts';
-import { contextOf, type Exchange, isObjectType, objectBody, type ParseYaml } from './exchange.ts';
+import { type BodyReaders, contextOf, type Exchange, objectBody } from './exchange.ts';
 import { negotiate } from './negotiate.ts';
 import { patch } from './patching.ts';
 import { flag, numberParameter } from './query.ts';
@@ -18,9 +18,8 @@ import type { ResourcePath } from './request-info.ts';
 import { sendJson } from './respond.ts';
 import { serveWatch } from './watch.ts';
 
-export interface ResourceDeps extends RegistryDeps {
+export interface ResourceDeps extends RegistryDeps, BodyReaders {
   readonly pages: PageBook;
-  readonly parseYaml: ParseYaml | undefined;
   readonly bookmarkMs: number;
   /** Answers the kinds that are only ever posted. */
   readonly review: (kind: Kind, body: JsonObject, user: UserInfo) => JsonObject;
@@ -160,7 +159,7 @@ function includeObject(query: URLSearchParams): 'None' | 'Metadata' | 'Object' {
 
 async function serveCreate(deps: ResourceDeps, call: Call): Promise<void> {
   const { exchange, kind, path } = call;
-  const body = await objectBody(exchange, deps.parseYaml, isObjectType);
+  const body = await objectBody(exchange, deps);
   if (kind.verbs.length === 1) {
     const draft = typed(kind, path.version, body);
     return sendJson(exchange.response, 201, deps.review(kind, draft, exchange.user), exchange.warnings);
@@ -172,7 +171,7 @@ async function serveCreate(deps: ResourceDeps, call: Call): Promise<void> {
 
 async function serveUpdate(deps: ResourceDeps, call: Call): Promise<void> {
   const { exchange, kind, path } = call;
-  const body = await objectBody(exchange, deps.parseYaml, isObjectType);
+  const body = await objectBody(exchange, deps);
   const { version, namespace, name, subresource } = path;
   const context = contextOf(exchange);
   const object = await modify(deps, { kind, version, namespace, name, subresource, context, change: () => body });

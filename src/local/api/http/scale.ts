@@ -5,7 +5,7 @@ import type { Kind, ScalePaths } from '../kinds/kind.ts';
 import { get } from '../registry/read.ts';
 import { modify } from '../registry/modify.ts';
 import { printLabelSelector } from '../selectors.ts';
-import { contextOf, isObjectType, objectBody } from './exchange.ts';
+import { contextOf, objectBody } from './exchange.ts';
 import { patchType, patcher } from './patching.ts';
 import { readBody, parseBody } from './body.ts';
 import type { Call, ResourceDeps } from './resources.ts';
@@ -50,7 +50,7 @@ export async function serveScale(deps: ResourceDeps, { exchange, kind, path }: C
 async function changeOf(deps: ResourceDeps, { exchange, kind }: Call): Promise<(scale: unknown) => unknown> {
   const { request } = exchange;
   if (request.method === 'PUT') {
-    const body = await objectBody(exchange, deps.parseYaml, isObjectType);
+    const body = await objectBody(exchange, deps);
     if (!isObject(body)) throw badRequest('the body has to be a Scale object');
     return () => body;
   }

@@ -5,7 +5,7 @@ import { timestamp } from '../registry/deps.ts';
 import { modify } from '../registry/modify.ts';
 import { remove } from '../registry/remove.ts';
 import { ISSUER, type ServiceAccountTokens } from '../auth/service-account-tokens.ts';
-import { contextOf, isObjectType, objectBody } from './exchange.ts';
+import { contextOf, objectBody } from './exchange.ts';
 import type { Subresources } from './handler.ts';
 import { type Call, type ResourceDeps, send } from './resources.ts';
 import { sendJson } from './respond.ts';
@@ -37,7 +37,7 @@ export function subresourceHandler(deps: SubresourceDeps): Subresources {
 
 async function postBody(deps: SubresourceDeps, { exchange }: Call): Promise<JsonObject> {
   if (exchange.request.method !== 'POST') throw methodNotAllowed();
-  const body = await objectBody(exchange, deps.parseYaml, isObjectType);
+  const body = await objectBody(exchange, deps);
   if (!isObject(body)) throw badRequest('the body has to be an object');
   return body;
 }
@@ -45,7 +45,7 @@ async function postBody(deps: SubresourceDeps, { exchange }: Call): Promise<Json
 async function update(deps: SubresourceDeps, call: Call): Promise<void> {
   const { exchange, kind, path } = call;
   if (exchange.request.method !== 'PUT') throw methodNotAllowed();
-  const body = await objectBody(exchange, deps.parseYaml, isObjectType);
+  const body = await objectBody(exchange, deps);
   const { version, namespace, name, subresource } = path;
   const context = contextOf(exchange);
   const object = await modify(deps, { kind, version, namespace, name, subresource, context, change: () => body });

@@ -144,7 +144,7 @@ function operationOf(kind: Kind, version: string, name: string) {
     const types = [
       'application/json-patch+json',
       'application/merge-patch+json',
-      'application/strategic-merge-patch+json',
+      ...(kind.custom === undefined ? ['application/strategic-merge-patch+json'] : []), // kubectl believes this list
       'application/apply-patch+yaml',
     ];
     const patchBody = Object.fromEntries(types.map((t) => [t, { schema: { $ref: `${PREFIX}${META}.Patch` } }]));
