@@ -1,35 +1,25 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { textReply, type AdminReply, type AdminRoute } from '../base/admin-route.ts';
 import type { Logger } from '../base/log.ts';
-
-/** Answers one path. What is returned is sent with 200, unless it says otherwise. */
-export type AdminRoute = () => AdminReply | Promise<AdminReply>;
-
-export interface AdminReply {
-  readonly status?: number;
-  readonly contentType: string;
-  readonly body: string;
-}
 
 export interface AdminServerOptions {
   readonly host: string;
   readonly port: number;
-  /** By exact path. */
-  readonly routes: ReadonlyMap<string, AdminRoute>;
-  /** Paths that may be asked for from outside of the machine; all others answer loopback addresses only. */
-  readonly open?: ReadonlySet<string>;
+  /** The first whose path matches answers. Those that are not public answer loopback addresses only. */
+  readonly routes: readonly AdminRoute[];
   readonly log: Logger;
   /** Told the port once it listens. */
   readonly listening?: (port: number) => void;
 }
 
 /**
- * Serves small read-only pages until aborted: readiness, metrics, dumps. GET and HEAD only; the path is matched exactly;
- * nothing that a client sends changes anything.
+ * Serves small read-only pages until aborted: readiness, metrics, dumps. GET and HEAD only; nothing that a client sends
+ * changes anything.
  * @throws when the address cannot be listened on
  */
 export async function serveAdmin(options: AdminServerOptions, signal: AbortSignal): Promise<void> {
-  const { host, port, routes, open = new Set(), log } = options;
+  const { host, port, routes, log } = options;
   const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000 }, (request, response) => {
     void answer().catch((error: unknown) => {
       log.error('admin page failed', { path: request.url, error: String(error) });
@@ -37,18 +27,19 @@ export async function serveAdmin(options: AdminServerOptions, signal: AbortSigna
     });
     async function answer(): Promise<void> {
       const reply = await find();
-      response.writeHead(reply.status ?? 200, { 'content-type': reply.contentType, 'cache-control': 'no-store' });
+      response.writeHead(reply.status, { 'content-type': reply.contentType, 'cache-control': 'no-store' });
       response.end(request.method === 'HEAD' ? undefined : reply.body);
     }
     function find(): AdminReply | Promise<AdminReply> {
-      if (request.method !== 'GET' && request.method !== 'HEAD') return text(405, 'GET only\n');
+      if (request.method !== 'GET' && request.method !== 'HEAD') return textReply('GET only', 405);
       const path = (request.url ?? '').split('?', 1)[0] ?? '';
-      const route = routes.get(path);
-      if (route === undefined)
-        return text(404, `no page ${JSON.stringify(path)}; there are: ${[...routes.keys()].join(' ')}\n`);
-      if (!open.has(path) && !isLoopback(request.socket.remoteAddress))
-        return text(403, `${path} is for this machine only\n`);
-      return route();
+      for (const route of routes) {
+        const parameters = match(route.path, path);
+        if (parameters === undefined) continue;
+        if (route.public === true || isLoopback(request.socket.remoteAddress)) return route.handle(parameters);
+        return textReply(`${path} is for this machine only`, 403);
+      }
+      return textReply(`no page ${JSON.stringify(path)}; there are: ${routes.map((r) => r.path).join(' ')}`, 404);
     }
   });
   await listen(server, host, port);
@@ -61,12 +52,18 @@ export async function serveAdmin(options: AdminServerOptions, signal: AbortSigna
   await new Promise((resolve) => server.close(resolve));
 }
 
-export function text(status: number, body: string): AdminReply {
-  return { status, contentType: 'text/plain; charset=utf-8', body };
-}
-
-export function json(value: unknown, status = 200): AdminReply {
-  return { status, contentType: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` };
+/** The values of the pattern's `:name` segments; undefined when the path is another one. */
+function match(pattern: string, path: string): ReadonlyMap<string, string> | undefined {
+  const expected = pattern.split('/');
+  const given = path.split('/');
+  if (expected.length !== given.length) return undefined;
+  const parameters = new Map<string, string>();
+  for (const [i, segment] of expected.entries()) {
+    const value = given[i] ?? '';
+    if (segment.startsWith(':')) parameters.set(segment.slice(1), value);
+    else if (segment !== value) return undefined;
+  }
+  return parameters;
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

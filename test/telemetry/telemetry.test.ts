@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Registry } from 'prom-client';
+import { jsonReply, textReply, type AdminRoute } from '../../src/base/admin-route.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../../src/mesh/traffic.ts';
-import { json, serveAdmin, text, type AdminRoute } from '../../src/telemetry/admin-server.ts';
+import { serveAdmin } from '../../src/telemetry/admin-server.ts';
 import { pinoLog } from '../../src/telemetry/pino-log.ts';
 import { registerTrafficMetrics } from '../../src/telemetry/traffic-metrics.ts';
 
@@ -99,22 +100,22 @@ test('log: what strangers send can neither start a new line nor flood one', () =
 });
 
 test('admin server: serves its pages, names them on a wrong path, changes nothing', async () => {
-  const routes = new Map<string, AdminRoute>([
-    ['/ready', () => text(503, 'no configuration yet\n')],
-    ['/dump', () => json({ a: 1 })],
-    ['/broken', () => Promise.reject(new Error('boom'))],
-  ]);
+  const routes: AdminRoute[] = [
+    { path: '/ready', public: true, handle: () => textReply('no configuration yet', 503) },
+    { path: '/config/:namespace/:pod', handle: (parameters) => jsonReply(Object.fromEntries(parameters)) },
+    { path: '/broken', handle: () => Promise.reject(new Error('boom')) },
+  ];
   const stop = new AbortController();
   let listening: (port: number) => void = () => {};
   const port = new Promise<number>((resolve) => (listening = resolve));
   const served = serveAdmin({ host: '127.0.0.1', port: 0, routes, log: silentLog, listening }, stop.signal);
   const url = `http://127.0.0.1:${await port}`;
   assert.equal((await fetch(`${url}/ready`)).status, 503);
-  assert.deepEqual(await (await fetch(`${url}/dump?x=y`)).json(), { a: 1 });
-  assert.match(await (await fetch(`${url}/__proto__`)).text(), /there are: \/ready \/dump/);
-  assert.equal((await fetch(`${url}/dump`, { method: 'POST', body: 'x' })).status, 405);
+  assert.deepEqual(await (await fetch(`${url}/config/shop/web?x=y`)).json(), { namespace: 'shop', pod: 'web' });
+  assert.match(await (await fetch(`${url}/__proto__`)).text(), /there are: \/ready \/config/);
+  assert.equal((await fetch(`${url}/ready`, { method: 'POST', body: 'x' })).status, 405);
   await assert.rejects(fetch(`${url}/broken`));
-  assert.equal((await fetch(`${url}/dump`)).status, 200);
+  assert.equal((await fetch(`${url}/config/a/b`)).status, 200);
   stop.abort();
   await served;
 });
