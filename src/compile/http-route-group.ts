@@ -2,7 +2,7 @@ import type { Diagnostic } from '../base/diagnostic.ts';
 import { checkPattern } from '../mesh/regex.ts';
 import type { HttpMatch } from '../mesh/resources.ts';
 import type { HTTPMatch, HTTPRouteGroup } from '../spec/smi.ts';
-import { about } from './finding.ts';
+import { about, type Finding } from './finding.ts';
 
 /** An HTTPRouteGroup as rules and splits refer to it. */
 export interface CompiledGroup {
@@ -15,13 +15,16 @@ export interface CompiledGroup {
 
 /**
  * Turns entries into matches. An entry with a part that cannot be matched is left out and said, so that it grants and
- * routes nothing (`smi.md` H12); its name stays known, because the reference to it is not what is wrong.
+ * routes nothing (`smi.md` H12); its name stays known, because the reference to it is not what is wrong. A group that no
+ * CRD admits is left out as a whole.
  */
 export function compileGroup(group: HTTPRouteGroup): CompiledGroup {
   const diagnostics: Diagnostic[] = [];
   const byName = new Map<string, HttpMatch[]>();
   const all: HttpMatch[] = [];
   const entries = group.spec?.matches ?? [];
+  const refused = methodErrors(group);
+  diagnostics.push(...refused);
   if (entries.length === 0) diagnostics.push(withoutMatches(group));
   entries.forEach((entry, i) => {
     const path = `spec.matches[${i}]`;
@@ -31,7 +34,7 @@ export function compileGroup(group: HTTPRouteGroup): CompiledGroup {
     byName.set(entry.name, named);
     const errors = [...patternErrors(group, entry, path)];
     diagnostics.push(...errors, ...remarks(group, entry, path));
-    if (errors.length > 0) return;
+    if (errors.length > 0 || refused.length > 0) return;
     const match = toMatch(group, entry, i);
     named.push(match);
     all.push(match);
@@ -75,21 +78,29 @@ function* patternErrors(group: HTTPRouteGroup, entry: HTTPMatch, path: string): 
   }
 }
 
+/** What the CRDs of SMI admit. Others pass through `*` or through no methods at all (`smi.md` H10). */
+const METHODS: readonly string[] = '* GET HEAD PUT POST DELETE CONNECT OPTIONS TRACE PATCH'.split(' ');
+
+function methodErrors(group: HTTPRouteGroup): Diagnostic[] {
+  return (group.spec?.matches ?? []).flatMap(({ methods = [] }, i) =>
+    methods.flatMap((method, j) => {
+      if (METHODS.includes(method)) return [];
+      const finding: Finding = {
+        code: 'SMI1305',
+        level: 'error',
+        path: `spec.matches[${i}].methods[${j}]`,
+        message: `${JSON.stringify(method)} is none of the methods that SMI knows; the whole group matches no request until it is corrected`,
+        fix: `use ${METHODS.slice(1).join(', ')}, or "*" for any`,
+      };
+      return [about(group, finding)];
+    }),
+  );
+}
+
 /** RFC 9110 5.6.2, lower case as the reader made it. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
 function* remarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterable<Diagnostic> {
-  const methods = entry.methods ?? [];
-  for (const [i, method] of methods.entries()) {
-    if (method === '*' || method === method.toUpperCase()) continue;
-    yield about(group, {
-      code: 'SMI1305',
-      level: 'warning',
-      path: `${path}.methods[${i}]`,
-      message: `methods are case-sensitive and no client sends ${JSON.stringify(method)}; this word matches nothing`,
-      fix: `write ${method.toUpperCase()}`,
-    });
-  }
   for (const [header] of entry.headers ?? []) {
     if (HEADER_NAME.test(header) || header === ':authority') continue;
     yield about(group, {

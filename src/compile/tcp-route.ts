@@ -11,10 +11,10 @@ export interface CompiledTcpRoute {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** No ports are every port; ports of which none is valid are no port. */
+/** No ports are every port. With a number that is no port the route stands for none: it is not what was meant. */
 export function compileTcpRoute(route: TCPRoute): CompiledTcpRoute {
   const written = route.spec?.matches?.ports ?? [];
-  const valid = [...new Set(written.filter(isPort))].sort((a, b) => a - b);
+  const valid = written.every(isPort) ? [...new Set(written)].sort((a, b) => a - b) : [];
   return {
     ports: written.length === 0 ? undefined : valid,
     entry: route.spec?.matches?.name,
@@ -31,7 +31,7 @@ function invalidPort(route: TCPRoute, port: number, index: number): Diagnostic {
     code: 'SMI1401',
     level: 'error',
     path: `spec.matches.ports[${index}]`,
-    message: `${port} is not a port number; this item stands for no port`,
+    message: `${port} is not a port number; the route stands for no port until it is corrected`,
     fix: 'write a whole number from 1 to 65535',
   });
 }

@@ -38,7 +38,7 @@ export function ruleKind(path: string, kind: string): Finding {
     code: 'SMI1109',
     level: 'error',
     path,
-    message: `kind ${kind} is not known as a rule; it grants nothing`,
+    message: `kind ${kind} is not known as a rule; the whole target grants nothing until it is corrected`,
     fix: 'use HTTPRouteGroup, TCPRoute or UDPRoute',
   };
 }

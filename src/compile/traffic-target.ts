@@ -41,6 +41,8 @@ export interface TargetContext {
 
 /** The routes of the rules by layer. A layer that no rule names is undefined and restricts nothing (`smi.md` A6). */
 interface Layers {
+  /** A rule is of a kind that nobody knows: it may have been meant to narrow, so the target grants nothing. */
+  unknown: boolean;
   http: HttpMatch[] | undefined;
   tcp: { ports: number[]; everyPort: boolean } | undefined;
 }
@@ -69,12 +71,12 @@ type Report = (finding: Finding) => void;
 function grantOf(
   target: TrafficTarget,
   principals: readonly string[],
-  { http, tcp }: Layers,
+  { unknown, http, tcp }: Layers,
   report: Report,
 ): Grant | undefined {
   const { namespace, name } = target.metadata;
   const ports = tcp === undefined || tcp.everyPort ? undefined : [...new Set(tcp.ports)].sort((a, b) => a - b);
-  if (http === undefined && tcp === undefined) return undefined;
+  if (unknown || (http === undefined && tcp === undefined)) return undefined;
   if (http?.length === 0 || ports?.length === 0) {
     if (http !== undefined && tcp !== undefined) report(say.emptyLayer(http.length === 0));
     return undefined;
@@ -148,7 +150,7 @@ function layersOf(rules: readonly TrafficTargetRule[], context: TargetContext, r
       ),
     );
   }
-  const layers: Layers = { http: undefined, tcp: undefined };
+  const layers: Layers = { unknown: false, http: undefined, tcp: undefined };
   rules.forEach((rule, i) => addRule(layers, rule, `spec.rules[${i}]`, context, report));
   return layers;
 }
@@ -173,6 +175,7 @@ function addRule(layers: Layers, rule: TrafficTargetRule, path: string, context:
       report(say.udpNotCarried(path));
       return;
     default:
+      layers.unknown = true;
       report(say.ruleKind(`${path}.kind`, rule.kind));
   }
 }
