@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { silentLog, type Logger } from '../base/log.ts';
 import { WatchSource, type Watch } from '../base/watch.ts';
 import type { ProxyConfig, WorkloadRef } from '../mesh/resources.ts';
+import { Scope } from './scope.ts';
 import { Session, type LookupQuery, type StreamLimits } from './session.ts';
 import { Encoder } from './versions.ts';
 
@@ -11,11 +12,8 @@ export interface DiscoveryServerOptions {
   readonly configs: Watch<ReadonlyMap<string, ProxyConfig>>;
   readonly clock: Clock;
   readonly log?: Logger;
-  /**
-   * Widens what a workload receives by the service that is asked for. Resolves with whether there is one, after
-   * `configs` has it. Without this, a lookup only finds what the proxy gets anyway.
-   */
-  readonly lookup?: (workload: WorkloadRef, query: LookupQuery) => Promise<boolean>;
+  /** Number of services up to which every proxy gets all of them (`scope.ts`). */
+  readonly everythingUpTo?: number;
   readonly limits?: Partial<StreamLimits>;
 }
 
@@ -46,8 +44,11 @@ export interface DiscoveryServer {
   serve(duplex: Duplex, peerIdentity: string): Promise<void>;
   /** Connected proxies, sorted by namespace and pod. */
   proxies(): readonly ProxyStatus[];
-  /** On how many of the proxies that should have a resource its newest version is live. */
-  progress(key: string): { readonly live: number; readonly of: number };
+  /**
+   * On how many of the proxies that should have a resource its newest version is live.
+   * @param pods only these (`namespace/pod`); absent = every pod
+   */
+  progress(key: string, pods?: Iterable<string>): { readonly live: number; readonly of: number };
   /** Counts up whenever a proxy connects, leaves, acknowledges or refuses. */
   readonly changes: Watch<number>;
   /** Ends every stream. */
@@ -61,6 +62,9 @@ const LIMITS: StreamLimits = {
   maxFramesPerHeartbeat: 2000,
 };
 
+/** Such a mesh is some 200 KB per proxy. */
+const EVERYTHING_UP_TO = 200;
+
 /** How many proxies get their deltas computed before other work has its turn. */
 const SLICE = 32;
 
@@ -73,19 +77,22 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
   const sessions = new Map<string, Session>();
   const changes = new WatchSource(0);
   const changed = () => changes.set(changes.current()! + 1);
-  const wanted = (workload: WorkloadRef) => configs.current()?.get(nameOf(workload));
+  const scope = new Scope({ configs, everythingUpTo: options.everythingUpTo ?? EVERYTHING_UP_TO });
+  const wanted = (workload: WorkloadRef) => scope.wanted(workload);
   const stopWatching = configs.subscribe(() => sweep([...sessions.values()]));
 
   /** The newest stream of a pod counts: the old one is what a broken connection left behind. */
   function onHello(session: Session): void {
-    const name = nameOf(session.hello!.workload);
+    const { workload, versions } = session.hello!;
+    scope.adopt(workload, versions.keys());
+    const name = nameOf(workload);
     const old = sessions.get(name);
     sessions.set(name, session);
     old?.refuse('replaced by a newer stream of the same pod');
   }
 
   async function serve(duplex: Duplex, peerIdentity: string): Promise<void> {
-    const lookup = options.lookup ?? ((workload, query) => Promise.resolve(hasService(wanted(workload), query)));
+    const lookup = (workload: WorkloadRef, query: LookupQuery) => scope.lookup(workload, query);
     const shared = { clock, log, limits, encoder, wanted, lookup, onHello, onChange: changed };
     const session = new Session({ ...shared, duplex, peerIdentity });
     streams.add(session);
@@ -97,11 +104,12 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
     changed();
   }
 
-  function progress(key: string): { live: number; of: number } {
+  function progress(key: string, pods?: Iterable<string>): { live: number; of: number } {
     let live = 0;
     let of = 0;
-    for (const [name, config] of configs.current() ?? []) {
-      const resource = config.get(key);
+    for (const name of pods ?? configs.current()?.keys() ?? []) {
+      const [namespace = '', pod = ''] = name.split('/');
+      const resource = wanted({ namespace, pod })?.get(key);
       if (resource === undefined) continue;
       of++;
       const has = sessions.get(name)?.live?.get(key);
@@ -145,15 +153,6 @@ function status(session: Session, wanted: (w: WorkloadRef) => ProxyConfig | unde
     rejections: session.rejections,
     losses: next === undefined ? [] : session.losses(next),
   };
-}
-
-function hasService(config: ProxyConfig | undefined, { name, address }: LookupQuery): boolean {
-  for (const resource of config?.values() ?? []) {
-    if (resource.type !== 'service') continue;
-    if (name !== undefined && resource.hostnames.includes(name.toLowerCase().replace(/\.$/, ''))) return true;
-    if (address !== undefined && resource.addresses.includes(address)) return true;
-  }
-  return false;
 }
 
 function nameOf({ namespace, pod }: WorkloadRef): string {

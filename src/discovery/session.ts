@@ -35,7 +35,8 @@ export interface SessionOptions {
   readonly encoder: Encoder;
   /** Undefined while the pod is not known. */
   readonly wanted: (workload: WorkloadRef) => ProxyConfig | undefined;
-  readonly lookup: (workload: WorkloadRef, query: LookupQuery) => Promise<boolean>;
+  /** Widens what this workload gets by a service; false when there is none. */
+  readonly lookup: (workload: WorkloadRef, query: LookupQuery) => boolean;
   /** The proxy has said who it is, and its identity may speak for that namespace. */
   readonly onHello: (session: Session) => void;
   /** Something of what `status` shows has changed. */
@@ -71,7 +72,6 @@ export class Session {
   #frames = 0;
   /** Lookups whose answer follows the push that carries it. */
   #answers: number[] = [];
-  #lookups = 0;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -139,8 +139,7 @@ export class Session {
       case 'nack':
         return this.#onAnswer(message.push, message.reason);
       case 'lookup':
-        void this.#onLookup(message);
-        return;
+        return this.#onLookup(message);
       case 'ping':
         return;
     }
@@ -185,19 +184,13 @@ export class Session {
     this.#answer(false);
   }
 
-  async #onLookup({ id, name, address }: Lookup): Promise<void> {
+  #onLookup({ id, name, address }: Lookup): void {
     const query = { ...(name === undefined ? {} : { name }), ...(address === undefined ? {} : { address }) };
-    let found = false;
-    if (this.#lookups < MAX_LOOKUPS) {
-      this.#lookups++;
-      found = await this.#options.lookup(this.hello!.workload, query).catch((error: unknown) => {
-        this.#options.log.warn('lookup failed', { ...this.#who(), error: String(error) });
-        return false;
-      });
-      this.#lookups--;
+    if (!this.#options.lookup(this.hello!.workload, query)) {
+      this.#channel.send({ type: 'found', id, found: false });
+      return;
     }
-    if (!found) return void this.#channel.send({ type: 'found', id, found });
-    this.#answers.push(id);
+    this.#answers.push(id); // follows the push that carries it
     this.pump();
   }
 
@@ -263,9 +256,6 @@ export class Session {
     };
   }
 }
-
-/** Lookups of one proxy that may wait for an answer. */
-const MAX_LOOKUPS = 64;
 
 function sameContent(a: ProxyConfig, b: ProxyConfig, encoder: Encoder): boolean {
   if (a === b) return true;

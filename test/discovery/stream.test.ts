@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalJson } from '../../src/base/content-hash.ts';
+import { canonicalJson, contentHash } from '../../src/base/content-hash.ts';
 import { until } from '../../src/base/watch.ts';
 import type { ProxyConfig, Resource } from '../../src/mesh/resources.ts';
-import { configOf, controller, endpointsResource, inboundResource, proxy, serviceResource } from './fixtures.ts';
+import {
+  configOf,
+  controller,
+  endpointsResource,
+  frames,
+  hello,
+  inboundResource,
+  proxy,
+  serviceResource,
+} from './fixtures.ts';
 
 const never = new AbortController().signal;
 
@@ -112,30 +121,65 @@ test('discovery: a refused configuration is not sent again, the old one stays, t
   await end();
 });
 
-test('discovery: a service that comes with a lookup is there when the lookup resolves', async () => {
-  const asked: object[] = [];
-  const { want, open, end } = controller({
-    lookup: async (workload, query) => {
-      asked.push({ ...workload, ...query });
-      if (query.name !== 'b.shop.svc.cluster.local') return false;
-      want(configOf(serviceResource('a'), serviceResource('b')));
-      return true;
-    },
-  });
-  want(configOf(serviceResource('a')));
+test('discovery: in a large mesh a proxy gets its own namespace, and the rest by lookup', async () => {
+  const bank = (name: string) => ({ ...serviceResource(name), key: `service/bank/${name}`, namespace: 'bank' });
+  const ledger = { ...bank('ledger'), hostnames: ['ledger.bank.svc.cluster.local'], addresses: ['10.0.9.1'] };
+  const headless = {
+    ...serviceResource('db'),
+    key: 'service/bank/db',
+    namespace: 'bank',
+    addresses: [],
+    hostnames: [],
+  };
+  const db = { ...endpointsResource('db', '10.2.0.7'), key: 'endpoints/bank/db/80' } as Resource;
+  const all = configOf(
+    serviceResource('a'),
+    endpointsResource('a', '10.1.0.1'),
+    ledger,
+    endpointsResource('ledger', '10.1.0.9'),
+    headless,
+    db,
+  );
+  const { server, want, open, end, streams } = controller({ everythingUpTo: 2 });
+  want(all);
   const client = proxy(open);
-  await settled(client, configOf(serviceResource('a')));
-  const [first, again] = await Promise.all([1, 2].map(() => client.lookup({ name: 'b.shop.svc.cluster.local' })));
+  const keys = () => [...client.config.current()!.keys()].sort();
+  await until(client.status, (s) => s.synced, never);
+  assert.deepEqual(keys(), ['endpoints/shop/a/80', 'inbound', 'service/shop/a', 'workload']);
+  assert.deepEqual(server.progress('service/bank/ledger'), { live: 0, of: 0 });
+
+  const [first, again] = await Promise.all([1, 2].map(() => client.lookup({ name: 'ledger.bank.svc.cluster.local.' })));
   assert.deepEqual([first, again], [true, true]);
-  assert.ok(client.config.current()!.has('service/shop/b'));
+  assert.ok(keys().includes('service/bank/ledger') && keys().includes('endpoints/shop/ledger/80'));
   assert.equal(await client.lookup({ address: '10.9.9.9' }), false);
-  assert.deepEqual(asked, [
-    { namespace: 'shop', pod: 'web-1', name: 'b.shop.svc.cluster.local' },
-    { namespace: 'shop', pod: 'web-1', address: '10.9.9.9' },
-  ]);
-  assert.equal(await client.lookup({ name: 'b.shop.svc.cluster.local' }), true); // nothing new to push
+  assert.equal(await client.lookup({ address: '10.0.9.1' }), true); // nothing new to push
+  assert.equal(await client.lookup({ address: '10.2.0.7' }), true);
+  assert.ok(keys().includes('service/bank/db'));
+  assert.deepEqual(server.progress('service/bank/ledger'), { live: 1, of: 1 });
+
+  // Another replica learns from the hello what this proxy calls.
+  const other = controller({ everythingUpTo: 2 });
+  other.want(all);
+  const held = client.config.current()!;
+  streams[0]!.destroy();
   await client.end();
+  const versions = Object.fromEntries([...held.values()].map((r) => [r.key, contentHash(r)]));
+  const replica = frames(other.open());
+  replica.send(hello({ versions }));
+  const push = await replica.next();
+  assert.deepEqual([push!['upserts'], push!['removed']], [[], []]);
   assert.equal(await client.lookup({ name: 'x' }), false); // no connection
+  await end();
+  await other.end();
+});
+
+test('discovery: a small mesh is sent whole', async () => {
+  const bank = { ...serviceResource('ledger'), key: 'service/bank/ledger', namespace: 'bank' };
+  const { want, open, end } = controller();
+  want(configOf(bank));
+  const client = proxy(open);
+  await settled(client, configOf(bank));
+  await client.end();
   await end();
 });
 
