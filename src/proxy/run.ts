@@ -191,7 +191,8 @@ export class ProxyRun {
 
   #updateReady(): void {
     const { credentials, ready } = this.#shared;
-    ready.set(this.#listening && this.#compiled.source !== undefined && credentials.current() !== undefined);
+    const certified = credentials.current() !== undefined || this.#options.listeners.tunnel === undefined;
+    ready.set(this.#listening && this.#compiled.source !== undefined && certified);
   }
 
   // ---- serving and draining

@@ -16,6 +16,9 @@ export class Http2ClientStream implements ClientStream {
   #stream: ClientHttp2Stream | undefined = undefined;
   #paused = false;
   #early: Buffer[] = [];
+  /** Body that came before its head; undefined = none. */
+  #ahead: Buffer[] | undefined = undefined;
+  #endedAhead = false;
   #trailersIn: Headers | undefined = undefined;
   #trailersOut: Headers | undefined = undefined;
   #tunnel = false;
@@ -60,7 +63,7 @@ export class Http2ClientStream implements ClientStream {
     stream.on('headers', (_fields, _flags, raw?: string[]) => this.#informational(raw));
     stream.on('response', (_fields, flags, raw?: string[]) => this.#response(flags, raw));
     stream.on('trailers', (_fields, _flags, raw?: string[]) => (this.#trailersIn = raw && keepTrailers(raw)));
-    stream.on('data', (chunk: Buffer) => this.#over || this.events.onData(chunk));
+    stream.on('data', (chunk: Buffer) => this.#data(chunk));
     stream.on('end', () => this.#end());
     stream.on('drain', () => this.#over || this.events.onWritable());
     stream.on('wantTrailers', () => this.#sendTrailers(stream));
@@ -132,12 +135,25 @@ export class Http2ClientStream implements ClientStream {
     this.#tunnel = wantsTunnel && head.status < 300;
     this.#headSeen = true;
     this.events.onHead(head);
+    for (const chunk of this.#ahead ?? []) if (!this.#over) this.events.onData(chunk);
+    this.#ahead = undefined;
+    if (this.#endedAhead) this.#end();
+  }
+
+  /** node:http2 tells the head on the next tick, but data that came in the same read at once. */
+  #data(chunk: Buffer): void {
+    if (this.#over) return;
+    if (this.#headSeen) this.events.onData(chunk);
+    else (this.#ahead ??= []).push(chunk);
   }
 
   #end(): void {
     this.#ended = true;
     if (this.#over) return;
-    if (!this.#headSeen) return; // 'close' follows with the reason
+    if (!this.#headSeen) {
+      this.#endedAhead = true; // the head follows, or 'close' with the reason
+      return;
+    }
     if (!this.#tunnel || this.#outEnded) this.#over = true;
     // The response is complete: what is left of the request interests nobody (RFC 9113 8.1).
     if (!this.#tunnel && !this.#outEnded) this.#stream?.close(8);
