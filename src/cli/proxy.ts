@@ -5,10 +5,11 @@ export interface ProxyOptions {
   /** A standalone sidecar: everything comes from this file. */
   readonly config?: string;
   readonly controller?: HostPort;
+  /** SPIFFE ID that the controller must present; its trust domain is the mesh's. */
+  readonly controllerId: string;
   readonly caFile?: string;
   readonly tokenFile?: string;
   readonly pod?: { readonly namespace: string; readonly pod: string };
-  readonly podUid?: string;
   readonly capture: 'redirect' | 'explicit';
   readonly podAddress?: string;
   readonly appAddress?: string;
@@ -26,10 +27,14 @@ Otherwise it gets identity and configuration from the controller and keeps its l
     )
     .option('--config <file>', 'stand alone with the listeners, certificates and routes of this JSON file')
     .option('--controller <host:port>', 'where the controller listens', hostPort)
+    .option(
+      '--controller-id <spiffe id>',
+      'who the controller must prove to be',
+      'spiffe://cluster.local/ns/weft-system/sa/weft-controller',
+    )
     .option('--ca-file <file>', "PEM roots that the controller's certificate must lead to")
     .option('--token-file <file>', 'service-account token with the audience `weft`')
     .option('--pod <namespace/name>', 'the pod that this sidecar stands beside', namespacedName)
-    .option('--pod-uid <uid>', 'uid of that pod')
     .addOption(
       new Option(
         '--capture <how>',

@@ -1,4 +1,4 @@
-import { systemLog } from './log.ts';
+import { processLog } from './process-log.ts';
 import { ROLES } from './demo/shop.ts';
 import { untilInterrupted } from './signals.ts';
 
@@ -15,7 +15,7 @@ export async function shop(args: readonly string[]): Promise<number> {
     port: Number(PORT),
     name: POD_NAME,
     route: { proxy: HTTP_PROXY },
-    log: systemLog(LOG_LEVEL),
+    log: processLog(LOG_LEVEL, 'shop'),
   };
   await role(context, untilInterrupted());
   return 0;

@@ -1,0 +1,201 @@
+import { randomUUID } from 'node:crypto';
+import { rename, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { type AdminRoute, textReply } from '../base/admin-route.ts';
+import { systemClock as clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { runReconciler } from '../base/reconcile.ts';
+import { runAll, type Task } from '../base/run-all.ts';
+import { until, WatchSource, type Watch } from '../base/watch.ts';
+import type { ControllerOptions } from '../cli/controller.ts';
+import { createCompiler } from '../compile/compile.ts';
+import { adminRoutes } from '../control/admin-routes.ts';
+import { identitySigner } from '../control/identity-signer.ts';
+import { meshController, reportController, type Compiled } from '../control/mesh-controller.ts';
+import { meshServer } from '../control/mesh-server.ts';
+import { progressOf } from '../control/progress.ts';
+import { discoveryServer } from '../discovery/server.ts';
+import { createAuthority, type Authority } from '../identity/authority.ts';
+import { readAuthorityState, writeAuthorityState } from '../identity/authority-state.ts';
+import { credentialsClient } from '../identity/credentials-client.ts';
+import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts';
+import { leaseElection } from '../kubernetes/lease.ts';
+import { reporter } from '../kubernetes/reporter.ts';
+import { secretValue } from '../kubernetes/secret.ts';
+import { snapshotInformer } from '../kubernetes/snapshot-informer.ts';
+import { spiffeId } from '../mesh/spiffe.ts';
+import { serveAdmin } from '../telemetry/admin-server.ts';
+import { processMetrics } from '../telemetry/metrics.ts';
+import { processLog } from './process-log.ts';
+import { untilInterrupted } from './signals.ts';
+
+/** `weft controller`: from a Kubernetes API to the proxies. Told from left to right, as data flows. */
+export async function controller(options: ControllerOptions): Promise<number> {
+  const signal = untilInterrupted();
+  const log = processLog(options.logLevel, 'controller');
+  const random = Math.random;
+  const kubernetes = kubernetesClient(
+    options.kubeconfig === undefined ? { inCluster: true } : { kubeconfigPath: options.kubeconfig },
+  );
+  const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;
+  const authority = await openAuthority(options, kubernetes, log, signal);
+
+  // What was asked -> what was decided
+  const informer = snapshotInformer({ api: kubernetes.api, clock, random, log });
+  const compiled = new WatchSource<Compiled>();
+  const configs = new WatchSource<Compiled['configs']>();
+  const compiler = createCompiler({
+    trustDomain: options.trustDomain,
+    clusterDomain: options.clusterDomain,
+    defaultMode: options.policy,
+  });
+  const publish = (next: Compiled) => {
+    compiled.set(next);
+    configs.set(next.configs);
+  };
+  const mesh = meshController({ source: informer.snapshots, compiler, publish, log });
+
+  // -> the proxies
+  const identity = spiffeId({
+    trustDomain: options.trustDomain,
+    namespace: options.namespace,
+    serviceAccount: 'weft-controller',
+  });
+  const own = credentialsClient({
+    sign: async (publicKey) => authority.sign({ identity, publicKey }),
+    clock,
+    random,
+    trustDomain: options.trustDomain,
+    log,
+  });
+  const discovery = discoveryServer({ configs, clock, log });
+  const signer = identitySigner({
+    authority,
+    reviewToken: kubernetes.reviewToken,
+    findPod: kubernetes.pod,
+    clock,
+    log,
+  });
+  const server = meshServer({ listen: options.listen, credentials: own.credentials, discovery, signer, clock, log });
+
+  // -> the users
+  const lease = leaseElection({
+    api: kubernetes.api,
+    clock,
+    random,
+    log,
+    namespace: options.namespace,
+    name: 'weft-controller',
+    identity: instance,
+  });
+  const writer = reporter({ api: kubernetes.api, clock, log, leading: lease.leading, instance });
+  const report = reportController({
+    compiled,
+    also: [lease.leading, discovery.changes],
+    report: ({ snapshot, diagnostics, mesh: decided }, until) =>
+      writer.report({ snapshot, diagnostics, progress: progressOf(decided, discovery) }, until),
+  });
+
+  const metrics = processMetrics();
+  let port: number | undefined;
+  const notReady = () =>
+    compiled.current() === undefined
+      ? 'not yet in step with the Kubernetes API'
+      : port === undefined
+        ? 'does not listen yet'
+        : undefined;
+  const metricsPage: AdminRoute = {
+    path: '/metrics',
+    public: true,
+    handle: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+  };
+  const routes = [
+    ...adminRoutes({ compiled, discovery, notReady }),
+    metricsPage,
+    namedPage('/identity', () => identity),
+  ];
+
+  const serve: Task = async (stop) => {
+    await until(own.credentials, () => true, stop);
+    await until(configs, () => true, stop); // who connects earlier would only wait
+    const address = await server.open();
+    port = address.port;
+    log.info('controller ready', { address: `${address.host}:${address.port}` });
+    console.log(`controller ready ${address.host}:${address.port}`);
+    await aborted(stop);
+    discovery.close();
+    await server.close();
+  };
+  const reconcilers = [
+    { reconciler: mesh, settleMs: 0 },
+    { reconciler: report, settleMs: 50 },
+  ];
+  try {
+    await runAll(
+      [
+        (stop) => informer.run(stop),
+        (stop) => authority.run(stop),
+        (stop) => own.run(stop),
+        (stop) => lease.run(stop),
+        ...reconcilers.map(
+          ({ reconciler, settleMs }): Task =>
+            (stop) =>
+              runReconciler(reconciler, { clock, random, log, settleMs }, stop),
+        ),
+        (stop) => serveAdmin({ ...options.admin, routes, log }, stop),
+        (stop) => writeBundle(options.bundleFile, authority.trustBundle, stop),
+        serve,
+      ],
+      signal,
+    );
+    return 0;
+  } catch (error) {
+    log.error('controller failed', { error: error instanceof Error ? error.message : String(error) });
+    return 1;
+  } finally {
+    kubernetes.close();
+  }
+}
+
+/** The authority with the root that all replicas share: it lies in the Secret `weft-root` of Weft's own namespace. */
+async function openAuthority(
+  { namespace, trustDomain }: ControllerOptions,
+  { api }: KubernetesClient,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Authority> {
+  const secret = secretValue({ api, namespace, name: 'weft-root' });
+  const fresh = () => writeAuthorityState(createAuthority({ clock, trustDomain }).state.current()!);
+  const state = readAuthorityState(await secret.readOrCreate(fresh, signal));
+  const save = (next: typeof state) => secret.write(writeAuthorityState(next), signal);
+  return createAuthority({ clock, trustDomain, state, save, log });
+}
+
+/** Keeps the trust bundle in a file, replaced as a whole, for proxies that start on this machine. */
+async function writeBundle(
+  file: string | undefined,
+  bundle: Watch<readonly string[]>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (file === undefined) return aborted(signal);
+  const write = async () => {
+    await writeFile(`${file}.new`, (bundle.current() ?? []).join('\n'));
+    await rename(`${file}.new`, file);
+  };
+  await runReconciler(
+    { name: 'bundle file', watches: [bundle], reconcile: write },
+    { clock, random: Math.random, log: processLog('warn', 'controller') },
+    signal,
+  );
+}
+
+function namedPage(path: string, text: () => string): AdminRoute {
+  return { path, public: true, handle: () => textReply(text()) };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { dirname, join, resolve } from 'node:path';
+import { type AdminRoute, jsonReply, textReply } from '../base/admin-route.ts';
+import { systemClock as clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { runAll, type Task } from '../base/run-all.ts';
+import { until, WatchSource, type Watch } from '../base/watch.ts';
+import type { ProxyOptions } from '../cli/proxy.ts';
+import { discoveryClient } from '../discovery/client.ts';
+import { controllerDial } from '../discovery/dial.ts';
+import { fileStateStore } from '../discovery/state-store.ts';
+import { credentialsClient } from '../identity/credentials-client.ts';
+import { remoteSigner } from '../identity/remote-signer.ts';
+import { splitPem } from '../identity/root.ts';
+import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../mesh/ports.ts';
+import type { ProxyConfig, WorkloadLabels } from '../mesh/resources.ts';
+import { parseSpiffeId } from '../mesh/spiffe.ts';
+import { trafficReport } from '../mesh/traffic-report.ts';
+import { createProxy } from '../proxy/assemble.ts';
+import { parseConfigFile } from '../proxy/config-file.ts';
+import type { Proxy, ProxyListeners } from '../proxy/options.ts';
+import { serveAdmin } from '../telemetry/admin-server.ts';
+import { processMetrics } from '../telemetry/metrics.ts';
+import { registerTrafficMetrics } from '../telemetry/traffic-metrics.ts';
+import { processLog } from './process-log.ts';
+import { untilInterrupted } from './signals.ts';
+
+/** `weft proxy`: the sidecar, alone from a file or with a controller. */
+export async function proxy(options: ProxyOptions): Promise<number> {
+  const signal = untilInterrupted();
+  const log = processLog(options.logLevel, 'proxy');
+  try {
+    const tasks = options.config === undefined ? await connected(options, log) : await standalone(options.config, log);
+    await runAll(tasks, signal);
+    return 0;
+  } catch (error) {
+    console.error(`weft proxy: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
+
+/** Everything comes from one file, once. */
+async function standalone(file: string, log: Logger): Promise<Task[]> {
+  const contents = await readFile(file, 'utf8');
+  const { credentials, config, listeners, admin, ...rest } = parseConfigFile(file, contents, (path) =>
+    readFileSync(resolve(dirname(file), path), 'utf8'),
+  );
+  const { appAddress, podAddresses, tunnelPort, forbidden } = rest;
+  const dataPath = createProxy({
+    listeners,
+    ...(appAddress === undefined ? {} : { appAddress }),
+    ...(tunnelPort === undefined ? {} : { tunnelPort }),
+    podAddresses,
+    forbidden,
+    config: new WatchSource(config),
+    credentials: new WatchSource(credentials),
+    clock,
+    random: Math.random,
+    log,
+  });
+  const configs = new WatchSource(config);
+  const pages: Task[] =
+    admin === undefined ? [] : [adminTask(admin.address || '0.0.0.0', admin.port, dataPath, configs, log)];
+  return [(stop) => dataPath.run(stop), announce(dataPath), ...pages];
+}
+
+/** Identity and configuration come from the controller; the last good configuration is kept on disk. */
+async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
+  const { controller, controllerId, caFile = '', tokenFile = '', pod, podAddress = '', stateDir } = options;
+  const trustDomain = parseSpiffeId(controllerId)?.trustDomain;
+  if (trustDomain === undefined) throw new Error(`--controller-id ${controllerId} is no SPIFFE ID of a workload`);
+  if (controller === undefined || pod === undefined) throw new Error('--controller and --pod are needed');
+  const random = Math.random;
+  const dial = controllerDial({
+    url: `https://${controller.host}:${controller.port}`,
+    roots: async () => splitPem(await readFile(caFile, 'utf8')),
+    controllerIdentity: controllerId,
+    credentials: () => own.credentials.current(),
+    clock,
+  });
+  const own = credentialsClient({
+    sign: remoteSigner({ post: dial.post, token: () => readFile(tokenFile, 'utf8') }),
+    clock,
+    random,
+    trustDomain,
+    log,
+  });
+  const config = new WatchSource<ProxyConfig>();
+  const discovery = discoveryClient({
+    async open(stop) {
+      await until(own.credentials, () => true, stop); // the stream needs a certificate
+      return dial.stream(stop);
+    },
+    workload: pod,
+    clock,
+    random,
+    log,
+    ...(stateDir === undefined ? {} : { store: fileStateStore(join(stateDir, 'configuration.json'), pod) }),
+    apply(next) {
+      config.set(next);
+      const { refused } = dataPath.describe().config;
+      if (refused !== undefined) throw new Error(refused);
+    },
+  });
+  const dataPath = createProxy({
+    listeners: podListeners(podAddress, options.capture),
+    ...(options.appAddress === undefined ? {} : { appAddress: options.appAddress }),
+    podAddresses: [podAddress],
+    config,
+    credentials: own.credentials,
+    lookup: async ({ host }) => {
+      await discovery.lookup(isIP(host) === 0 ? { name: host } : { address: host });
+    },
+    clock,
+    random,
+    log,
+  });
+  const adminAddress = options.capture === 'redirect' ? '0.0.0.0' : podAddress;
+  return [
+    (stop) => own.run(stop),
+    (stop) => discovery.run(stop),
+    (stop) => dataPath.run(stop),
+    announce(dataPath),
+    adminTask(adminAddress, ADMIN_PORT, dataPath, config, log),
+  ];
+}
+
+/** Where a pod's sidecar listens: at the redirection's ports, or at the pod's address when apps come by themselves. */
+function podListeners(address: string, capture: ProxyOptions['capture']): ProxyListeners {
+  const tunnel = { address, port: TUNNEL_PORT };
+  if (capture === 'explicit') return { explicit: { address, port: OUTBOUND_PORT }, inboundPorts: { address }, tunnel };
+  return { outbound: { address: '', port: OUTBOUND_PORT }, inbound: { address: '', port: INBOUND_PORT }, tunnel };
+}
+
+function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<ProxyConfig>, log: Logger): Task {
+  const metrics = processMetrics();
+  const workload = (): WorkloadLabels | undefined => {
+    const resource = config.current()?.get('workload');
+    return resource?.type === 'workload' ? resource.labels : undefined;
+  };
+  registerTrafficMetrics(metrics.registry, { workload, traffic: () => dataPath.traffic() });
+  const routes: AdminRoute[] = [
+    {
+      path: '/ready',
+      public: true,
+      handle: () =>
+        dataPath.ready.current() === true
+          ? textReply('ready')
+          : textReply('not ready: no configuration or no certificate yet', 503),
+    },
+    {
+      path: '/metrics',
+      public: true,
+      handle: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
+    },
+    {
+      path: '/config_dump',
+      handle: () => jsonReply({ state: dataPath.describe(), resources: [...(config.current()?.values() ?? [])] }),
+    },
+    { path: '/traffic', handle: () => jsonReply(trafficReport(workload(), dataPath.traffic())) },
+  ];
+  return (stop) => serveAdmin({ host, port, routes, log }, stop);
+}
+
+/** Says once on standard output that traffic is served. */
+function announce(dataPath: Proxy): Task {
+  return async (stop) => {
+    try {
+      await until(dataPath.ready, (ready) => ready, stop);
+      console.log('proxy ready');
+      await until(dataPath.ready, () => false, stop);
+    } catch (error) {
+      if (!stop.aborted) throw error;
+    }
+  };
+}
