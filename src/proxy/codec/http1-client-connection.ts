@@ -415,6 +415,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   /** Nothing that we have to say or to hear is left. */
   #close(): void {
     this.gone = true;
+    this.#timer.dispose();
     this.#held = EMPTY;
     this.#socket.destroy();
   }

@@ -435,7 +435,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   reset(): void {
     this.#forget();
     this.#gone = true;
-    this.#timer.clear();
+    this.#timer.dispose();
     this.#out.drop();
     if (this.#socket instanceof TLSSocket) this.#socket.destroy();
     else this.#socket.resetAndDestroy(); // a FIN would look like the end of a body that is read until close
@@ -447,7 +447,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#out.flush();
     this.#forget();
     this.#gone = true;
-    this.#timer.clear();
+    this.#timer.dispose();
     socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain);
     socket.off('error', this.#onError).off('close', this.#onClose);
     socket.pause();
@@ -475,7 +475,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   /** The connection is of no more use: tells the exchange, if one is running. */
   #fail(error: ProxyError): void {
     this.#gone = true;
-    this.#timer.clear();
+    this.#timer.dispose();
     const stream = this.#stream;
     this.#forget();
     this.#socket.destroy();

@@ -48,7 +48,7 @@ class Http2ClientConnection implements ClientConnection {
     session.on('error', () => session.destroy());
     session.on('goaway', () => this.#leave());
     session.on('close', () => {
-      this.#timer.clear();
+      this.#timer.dispose();
       this.#leave();
       socket.destroy();
     });

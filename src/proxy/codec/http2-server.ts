@@ -50,7 +50,7 @@ class Http2ServerConnection implements ServerConnection {
     session.on('error', () => session.destroy());
     this.closed = new Promise((resolve) => {
       session.on('close', () => {
-        this.#timer.clear();
+        this.#timer.dispose();
         socket.destroy();
         resolve();
       });

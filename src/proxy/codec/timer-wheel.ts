@@ -4,7 +4,7 @@
  */
 export class TimerWheel {
   readonly tickMs: number;
-  readonly #slots: WheelTimer[][];
+  readonly #slots: Entry[][];
   #tick = 0;
   #size = 0;
   #started = 0;
@@ -33,7 +33,11 @@ export class TimerWheel {
 
   /** Queues a timer to be looked at in tick `at`. Only WheelTimer calls this. */
   insert(timer: WheelTimer, at: number): void {
-    this.#slots[at % this.#slots.length]?.push(timer);
+    this.#put({ timer, at });
+  }
+
+  #put(entry: Entry): void {
+    this.#slots[entry.at % this.#slots.length]?.push(entry);
     this.#size++;
   }
 
@@ -61,14 +65,24 @@ export class TimerWheel {
     if (slot === undefined || slot.length === 0) return;
     this.#slots[index] = [];
     this.#size -= slot.length;
-    for (const timer of slot) timer.visit(tick);
+    for (const entry of slot) {
+      if (entry.at > tick)
+        this.#put(entry); // the wheel comes round once more before its time
+      else entry.timer.visit(tick);
+    }
   }
+}
+
+/** One place in a slot: whom to look at, and when. */
+interface Entry {
+  readonly timer: WheelTimer;
+  readonly at: number;
 }
 
 /** One deadline that is set, moved and cleared many times. Make it with `TimerWheel.timer`. */
 export class WheelTimer {
   readonly #wheel: TimerWheel;
-  readonly #onExpire: () => void;
+  #onExpire: () => void;
   /** 0 = not set. */
   #deadline = 0;
   /** Tick in which the wheel will look at this timer; 0 = not queued. May be earlier than the deadline. */
@@ -84,7 +98,7 @@ export class WheelTimer {
     const deadline = this.#wheel.tickAfter(ms);
     this.#deadline = deadline;
     if (this.#visitAt !== 0 && this.#visitAt <= deadline) return; // will be looked at in time
-    // When queued for later, the later entry finds #visitAt changed and is dropped.
+    // When it is queued for later already, that entry will find #visitAt changed, and be dropped.
     this.#visitAt = deadline;
     this.#wheel.insert(this, deadline);
   }
@@ -93,9 +107,17 @@ export class WheelTimer {
     this.#deadline = 0;
   }
 
+  /**
+   * Ends the timer for good. It stays queued until its slot comes by, which may be a while; what it would have called is let go now,
+   * so that a closed connection is not kept.
+   */
+  dispose(): void {
+    this.#deadline = 0;
+    this.#onExpire = nothing;
+  }
+
   /** Called by the wheel when its slot comes by. */
   visit(tick: number): void {
-    if (this.#visitAt > tick) return this.#again(tick);
     if (this.#visitAt !== tick) return; // an entry that was overtaken by an earlier one
     this.#visitAt = 0;
     if (this.#deadline === 0) return;
@@ -107,10 +129,6 @@ export class WheelTimer {
     this.#deadline = 0;
     this.#onExpire();
   }
-
-  /** The wheel came round once before the time: wait for the next round. */
-  #again(tick: number): void {
-    void tick;
-    this.#wheel.insert(this, this.#visitAt);
-  }
 }
+
+function nothing(): void {}
