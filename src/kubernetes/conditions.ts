@@ -37,9 +37,27 @@ const FINE: Readonly<Record<FaultyCondition, readonly [reason: string, message: 
 /** As Kubernetes allows; what does not fit is in the Events. */
 const MAX_MESSAGE = 2_000;
 
-/** Which condition a finding belongs to when nobody said more: what is an error keeps the object from being accepted. */
-export function conditionByLevel(diagnostic: Diagnostic): FaultyCondition | undefined {
-  return diagnostic.level === 'error' ? 'Accepted' : undefined;
+/** Findings about something that the object names and that is missing, or that it may not name (docs/diagnostics.md). */
+const UNRESOLVED = new Set([
+  'SMI1107',
+  'SMI1108',
+  'SMI1112',
+  'SMI1202',
+  'SMI1203',
+  'SMI1204',
+  'SMI1209',
+  'SMI1210',
+  'SMI1211',
+]);
+/** Findings about another object that has precedence. */
+const CONFLICTED = new Set(['SMI1206']);
+
+/** Which condition a finding makes faulty: undefined for what is only worth an Event. */
+export function conditionOfFinding({ code, level }: Diagnostic): FaultyCondition | undefined {
+  if (level === 'info') return undefined;
+  if (UNRESOLVED.has(code)) return 'ResolvedRefs';
+  if (CONFLICTED.has(code)) return 'Conflicted';
+  return level === 'error' ? 'Accepted' : undefined;
 }
 
 /**

@@ -75,7 +75,7 @@ export function leaseElection(options: LeaseOptions): Leadership {
         // a leader must have stepped down before the others' patience ends, so its tries fit into what is left of the deadline
         const leftMs = () => (leading.current() === true ? renewedMs + renewDeadlineMs - clock.now() : renewDeadlineMs);
         try {
-          set(await attempt(AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, leftMs()))])));
+          set(await attempt(AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(leftMs())))])));
         } catch (error) {
           if (signal.aborted) break;
           if (!isConflict(error)) log.warn('cannot reach the lease', { error: String(error) });

@@ -6,7 +6,7 @@ import type { SmiObject, SnapshotKind, SnapshotObject } from '../spec/read.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { SNAPSHOT_FIELDS, snapshotKey } from '../spec/snapshot-store.ts';
 import type { KubernetesApi } from './api.ts';
-import { conditionByLevel, type FaultyCondition, type Progress, sentence } from './conditions.ts';
+import { conditionOfFinding, type FaultyCondition, type Progress, sentence } from './conditions.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { inParallel } from './in-parallel.ts';
 import { statusKey, StatusWriter } from './status-writer.ts';
@@ -19,7 +19,7 @@ export interface ReporterOptions {
   readonly leading: Watch<boolean>;
   /** Name of this replica, for the Events. */
   readonly instance: string;
-  /** Which condition a finding makes faulty; undefined: none, it is an Event only. */
+  /** Which condition a finding makes faulty; undefined: none, it is an Event only. `conditionOfFinding` if not given. */
   readonly conditionOf?: (diagnostic: Diagnostic) => FaultyCondition | undefined;
 }
 
@@ -43,7 +43,7 @@ const WRITERS = 4;
 const REPEAT_MS = 45 * 60_000;
 
 export function reporter(options: ReporterOptions): Reporter {
-  const { clock, log, leading, conditionOf = conditionByLevel } = options;
+  const { clock, log, leading, conditionOf = conditionOfFinding } = options;
   const events = new EventRecorder(options);
   const statuses = new StatusWriter({ ...options, conditionOf });
   /** Finding -> when it was last said. */
