@@ -19,10 +19,10 @@ export function openHttp2(call: Call, socket: Socket, ask: Ask): Session {
     () => undefined,
   );
   return {
-    ask: () =>
+    ask: (path) =>
       ask(
         call,
-        () => exchange(session, call),
+        () => exchange(session, path === undefined ? call : { ...call, path }),
         () => session.destroy(),
       ),
     get usable() {

@@ -18,6 +18,8 @@ export interface Call {
   readonly method?: string;
   /** Sent as it is, never normalised. Default `/`. */
   readonly path?: string;
+  /** Instead of `path`: requests take these in turn, and each answer tells its path. */
+  readonly paths?: readonly string[];
   readonly headers?: readonly (readonly [name: string, value: string])[];
   /** `raw` only: the bytes of the request, latin1; `{id}` stands for the id. */
   readonly bytes?: string;
@@ -57,6 +59,8 @@ export interface Answer {
   readonly by?: ServedBy;
   /** `closed`, `refused`, `timeout`, `dns`, or the code of another error: no complete reply came. */
   readonly error?: string;
+  /** Only for a call with `paths`. */
+  readonly path?: string;
 }
 
 /** Equal answers, counted. */

@@ -7,8 +7,10 @@ import { openSession, type Session } from './sessions.ts';
 export async function send(call: Call, proxy: HostPort | undefined, signal: AbortSignal): Promise<CallResult> {
   const tallies = new Map<string, { answer: Answer; count: number }>();
   let left = call.untilStopped === true ? Infinity : (call.count ?? 1);
+  let begun = 0;
   let sent = 0;
-  const note = (answer: Answer) => {
+  const note = (got: Answer, path: string | undefined) => {
+    const answer = path === undefined ? got : { ...got, path };
     sent++;
     const key = JSON.stringify(answer);
     const tally = tallies.get(key);
@@ -19,12 +21,13 @@ export async function send(call: Call, proxy: HostPort | undefined, signal: Abor
     let kept: Session | undefined;
     while (left > 0 && !signal.aborted) {
       left--;
+      const path = call.paths?.[begun++ % call.paths.length];
       const session = kept?.usable === true ? kept : await openSession(call, proxy);
       if (!isSession(session)) {
         kept = undefined;
-        note(session);
+        note(session, path);
       } else {
-        note(await session.ask());
+        note(await session.ask(path), path);
         kept = call.reuse === true && session.usable ? session : undefined;
         if (kept === undefined) session.close();
       }

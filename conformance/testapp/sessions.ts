@@ -8,8 +8,8 @@ import { errorCode, Wire, WireError } from './wire.ts';
 
 /** One connection of an app. */
 export interface Session {
-  /** Sends the call's request once more. Never rejects: an error is an answer. */
-  ask(): Promise<Answer>;
+  /** Sends the call's request once more, to another path if one is given. Never rejects: an error is an answer. */
+  ask(path?: string): Promise<Answer>;
   /** Whether another request may be sent on this connection. */
   readonly usable: boolean;
   /** Resolves once the connection is gone. */
@@ -41,12 +41,12 @@ function wireSession(call: Call, wire: Wire, absolute: boolean): Session {
     () => undefined,
     () => undefined,
   );
-  const exchange = async (): Promise<Answer> => {
+  const exchange = async (request: Call): Promise<Answer> => {
     const isFirst = first;
     first = false;
     switch (call.protocol) {
       case 'http1': {
-        wire.write(requestHead(call, absolute));
+        wire.write(requestHead(request, absolute));
         const head = await readHead(wire);
         usable = await skipBody(wire, call.method ?? 'GET', head);
         return head.answer;
@@ -68,13 +68,22 @@ function wireSession(call: Call, wire: Wire, absolute: boolean): Session {
     }
   };
   return {
-    ask: () => askWithDeadline(call, exchange, () => wire.socket.destroy()),
+    ask: (path = call.path) =>
+      askWithDeadline(
+        call,
+        () => exchange(withPath(call, path)),
+        () => wire.socket.destroy(),
+      ),
     get usable() {
       return usable && !wire.ended;
     },
     gone,
     close: () => wire.socket.destroy(),
   };
+}
+
+export function withPath(call: Call, path: string | undefined): Call {
+  return path === undefined ? call : { ...call, path };
 }
 
 function requestHead(call: Call, absolute: boolean, extra: readonly string[] = []): string {

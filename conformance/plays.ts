@@ -1,0 +1,125 @@
+import { everything, account, rule, split, target } from './cases/objects.ts';
+import type { Traffic } from './case.ts';
+import { complete, describeTally, forbidden } from './judge.ts';
+import type { Lab } from './lab.ts';
+import type { CallResult } from './testapp/protocol.ts';
+
+/** Cases that are no data: something is held open, or goes on, while objects change. */
+export type Play = (lab: Lab) => Promise<void>;
+
+export const PLAYS: Readonly<Record<string, Play>> = {
+  'revoke-live-connections': revokeLiveConnections,
+  'pods-stay-ready': podsStayReady,
+  'weights-under-load': weightsUnderLoad,
+  canary,
+};
+
+const toB: Traffic = { from: 'a', to: { service: '$b' }, is: 'allowed' };
+const toRoot: Traffic = { from: 'web', to: { service: '$id-root' }, concurrency: 4, is: 'allowed' };
+const ROOT = '$id-root';
+
+/** Check 47: HTTP connections live on and get 403, TCP connections are closed. */
+async function revokeLiveConnections(lab: Lab): Promise<void> {
+  const open = target('open', { sources: [account('a')], rules: [rule(everything)] });
+  const bytes = target('bytes', {
+    sources: [account('a')],
+    rules: [{ kind: 'TCPRoute', name: '$id-tcp' }],
+  });
+  const tcpRoute = {
+    apiVersion: 'specs.smi-spec.io',
+    kind: 'TCPRoute',
+    metadata: { name: '$id-tcp' },
+    spec: { matches: { ports: [9000] } },
+  };
+  await lab.apply([everything, tcpRoute, open, bytes]);
+  const tcp: Traffic = { ...toB, protocol: 'tcp', port: 9000 };
+  await lab.eventually(() => Promise.all([toB, tcp].map((traffic) => lab.observe(traffic, 1))));
+
+  const driver = lab.driver('a');
+  const heldHttp = await driver.open({ ...(await lab.call(toB)), reuse: true });
+  const heldTcp = await driver.open(await lab.call(tcp));
+  lab.check(
+    complete(heldHttp.answer) && complete(heldTcp.answer),
+    `connections are open: ${text(heldHttp.answer)}, ${text(heldTcp.answer)}`,
+  );
+  const again = await heldTcp.again();
+  lab.check(complete(again), `the TCP connection goes on while the target is there: ${text(again)}`);
+
+  await lab.remove([open, bytes]);
+  await lab.eventually(async () => {
+    const answer = await heldHttp.again();
+    return [
+      { holds: forbidden(answer), text: `next request on the kept HTTP connection: ${text(answer)}, expected 403` },
+    ];
+  });
+  const closed = await heldTcp.closedWithin(lab.capabilities.propagationSeconds * 1000);
+  lab.check(closed, `the TCP connection was closed: ${closed}`);
+  await heldHttp.close();
+  await heldTcp.close();
+}
+
+/** Check 51. The pods have been probed, in deny mode, ever since they started. */
+async function podsStayReady(lab: Lab): Promise<void> {
+  const { metadata } = lab.object(everything);
+  const { body } = await lab.kube.get(`/api/v1/namespaces/${metadata.namespace}/pods`);
+  const { items = [] } = body as {
+    items?: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[];
+  };
+  for (const { metadata: pod, status } of items) {
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+    lab.check(ready === 'True', `pod ${pod.name} is ready: ${ready}`);
+  }
+}
+
+/** Check 72. */
+async function weightsUnderLoad(lab: Lab): Promise<void> {
+  await lab.expect([{ ...toRoot, count: 100, is: { each: ['v1'] } }]);
+  const finish = await load(lab);
+  await lab.apply([split('split', ROOT, { v1: 50, v2: 50 })]);
+  try {
+    await lab.expect([{ ...toRoot, is: { shares: { v1: 50, v2: 50 } } }]);
+  } finally {
+    noneFailed(lab, await finish());
+  }
+}
+
+/** Check 95: weights as Flagger writes them, ending with everything on the promoted primary. */
+async function canary(lab: Lab): Promise<void> {
+  const step = (primary: number, canary: number) =>
+    lab.apply([split('split', ROOT, { 'root-primary': primary, 'root-canary': canary })]);
+  await step(100, 0);
+  await lab.expect([{ ...toRoot, count: 100, is: { each: ['v1'] } }]);
+  const finish = await load(lab);
+  try {
+    for (const weight of [10, 30]) {
+      await step(100 - weight, weight);
+      await lab.pause(400);
+    }
+    await step(50, 50);
+    await lab.expect([{ ...toRoot, is: { shares: { v1: 50, v2: 50 } } }]);
+    await step(100, 0);
+    await lab.expect([{ ...toRoot, count: 200, is: { each: ['v1'] } }]);
+  } finally {
+    noneFailed(lab, await finish());
+  }
+}
+
+/** Requests that go on until the function that comes back is called. */
+async function load(lab: Lab): Promise<() => Promise<CallResult>> {
+  const call = await lab.call(toRoot);
+  return lab.driver('web').start({ ...call, concurrency: 2, pauseMs: 5 });
+}
+
+function noneFailed(lab: Lab, { sent, tallies }: CallResult): void {
+  const failed = tallies.filter(({ answer }) => !complete(answer));
+  lab.check(
+    sent > 0 && failed.length === 0,
+    failed.length === 0
+      ? `none of ${sent} requests under load failed`
+      : `failed under load: ${failed.map(describeTally).join('; ')}`,
+  );
+}
+
+function text(answer: CallResult['tallies'][number]['answer']): string {
+  return describeTally({ answer, count: 1 });
+}

@@ -1,0 +1,128 @@
+import { stringify } from 'yaml';
+import { APIS, type Api, type Group } from './case.ts';
+
+export interface CaseResult {
+  readonly id: string;
+  readonly check: number;
+  readonly title: string;
+  readonly tags: readonly string[];
+  readonly api: Api;
+  readonly group: Group;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  readonly seconds: number;
+  /** What was sent and what came of it, a line each. */
+  readonly evidence: readonly string[];
+  readonly failure?: string;
+  readonly skippedBecause?: string;
+}
+
+export interface Report {
+  readonly mesh: string;
+  readonly started: string;
+  readonly seconds: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** The probability that a run of a right mesh fails because of chance, at most, and over how many bands it is spread. */
+  readonly statistics: { readonly falseAlarm: number; readonly bands: number };
+  readonly cases: readonly CaseResult[];
+}
+
+export function makeReport(
+  mesh: string,
+  started: Date,
+  seconds: number,
+  statistics: Report['statistics'],
+  cases: readonly CaseResult[],
+): Report {
+  const count = (outcome: CaseResult['outcome']) => cases.filter((result) => result.outcome === outcome).length;
+  return {
+    mesh,
+    started: started.toISOString(),
+    seconds: round(seconds),
+    passed: count('passed'),
+    failed: count('failed'),
+    skipped: count('skipped'),
+    statistics,
+    cases: [...cases].sort((a, b) => a.check - b.check || a.id.localeCompare(b.id)),
+  };
+}
+
+/** For the terminal: grouped by API, with the evidence of what failed. */
+export function textReport(report: Report): string {
+  const lines: string[] = [];
+  for (const api of APIS) {
+    const cases = report.cases.filter((result) => result.api === api);
+    if (cases.length === 0) continue;
+    const passed = cases.filter(({ outcome }) => outcome === 'passed').length;
+    lines.push('', `${api}  ${passed} of ${cases.length} passed`);
+    for (const result of cases) lines.push(...textCase(result));
+  }
+  const { passed, failed, skipped, seconds, statistics } = report;
+  lines.push(
+    '',
+    `shares: ${statistics.bands} bands, at most ${statistics.falseAlarm * 100} % false alarms for the whole run`,
+    `conformance of ${report.mesh}: ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds} s`,
+  );
+  return lines.join('\n').trimStart() + '\n';
+}
+
+const MARKS = { passed: 'ok  ', failed: 'FAIL', skipped: 'skip' } as const;
+
+function textCase({ id, title, tags, outcome, seconds, skippedBecause, failure, evidence }: CaseResult): string[] {
+  const head = `  ${MARKS[outcome]} ${id.padEnd(8)} ${title} [${tags.join(', ')}]`;
+  if (outcome === 'skipped') return [`${head}: ${skippedBecause ?? ''}`];
+  if (outcome === 'passed') return [`${head} ${round(seconds)} s`];
+  return [head, `       ${failure ?? ''}`, ...evidence.map((line) => `       . ${line}`)];
+}
+
+/** JUnit XML: a suite per API, a test case per case. */
+export function junitReport(report: Report): string {
+  const suites = APIS.map((api) => {
+    const cases = report.cases.filter((result) => result.api === api);
+    if (cases.length === 0) return '';
+    const count = (outcome: CaseResult['outcome']) => cases.filter((result) => result.outcome === outcome).length;
+    const seconds = round(cases.reduce((sum, result) => sum + result.seconds, 0));
+    const head = `  <testsuite name="${xml(api)}" tests="${cases.length}" failures="${count('failed')}" errors="0" skipped="${count('skipped')}" time="${seconds}">`;
+    return [head, ...cases.map(junitCase), '  </testsuite>'].join('\n');
+  });
+  const { passed, failed, skipped } = report;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="SMI conformance of ${xml(report.mesh)}" tests="${passed + failed + skipped}" failures="${failed}" errors="0" skipped="${skipped}" time="${report.seconds}">`,
+    ...suites.filter(Boolean),
+    '</testsuites>',
+    '',
+  ].join('\n');
+}
+
+function junitCase({ id, title, api, group, outcome, seconds, failure, skippedBecause, evidence }: CaseResult): string {
+  const head = `    <testcase classname="${xml(`${api}.${group}`)}" name="${xml(`${id} ${title}`)}" time="${round(seconds)}"`;
+  if (outcome === 'passed') return `${head}/>`;
+  if (outcome === 'skipped') return `${head}><skipped message="${xml(skippedBecause ?? '')}"/></testcase>`;
+  return `${head}><failure message="${xml(failure ?? '')}">${xml(evidence.join('\n'))}</failure></testcase>`;
+}
+
+/** YAML with the evidence of every case. */
+export function yamlReport(report: Report): string {
+  return stringify(report, { lineWidth: 0 });
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  '\n': '&#10;',
+};
+
+/** Escapes text for XML; characters that XML 1.0 does not know at all become U+FFFD. */
+function xml(text: string): string {
+  return text
+    .replace(/[^\t\n\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, '\ufffd')
+    .replace(/[&<>"\n]/g, (character) => ENTITIES[character] ?? '');
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 100) / 100;
+}

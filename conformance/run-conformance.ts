@@ -1,0 +1,164 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Capabilities } from './capabilities.ts';
+import { bandsOf, type Case } from './case.ts';
+import { CASES } from './cases/all.ts';
+import { Fleet } from './fleet.ts';
+import { Kube } from './kube.ts';
+import { describe, runCase } from './run-case.ts';
+import { junitReport, makeReport, yamlReport, type CaseResult, type Report } from './report.ts';
+import { alphaPerBand, RUN_FALSE_ALARM } from './statistics.ts';
+
+export interface ConformanceOptions {
+  /** Text of a kubeconfig; its current context is judged. */
+  readonly kubeconfig: string;
+  readonly capabilities: Capabilities;
+  /** Image of the test pods; it has `weft` on its path. Ignored by meshes that run pods as processes. */
+  readonly image?: string;
+  /** Only cases whose id, group or title contains this (no regard to case). */
+  readonly filter?: string;
+  /** Files to write. */
+  readonly junit?: string;
+  readonly yaml?: string;
+  /** How many cases play at once. Default 8. */
+  readonly parallel?: number;
+  /** How long the test pods may take to become ready. Default 120 s. */
+  readonly readyWithinMs?: number;
+  /** Told one line for each thing that happens. */
+  readonly log: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const DEFAULT_PARALLEL = 8;
+const MOST_TARGETS = 5;
+const DEFAULT_READY_MS = 120_000;
+
+/** Judges a mesh by what its traffic does. Leaves nothing behind. Rejects when the test pods cannot be had. */
+export async function runConformance(options: ConformanceOptions): Promise<Report> {
+  const { capabilities, log, signal } = options;
+  const started = new Date();
+  const began = performance.now();
+  const chosen = selectCases(options.filter);
+  const playable = chosen.filter((subject) => skipReason(subject, capabilities) === undefined);
+  const skipped = chosen.flatMap((subject) => {
+    const skippedBecause = skipReason(subject, capabilities);
+    return skippedBecause === undefined ? [] : [skippedResult(subject, skippedBecause)];
+  });
+  const bands = playable.reduce((sum, subject) => sum + bandsOf(subject), 0);
+  const played = playable.length === 0 ? [] : await playAll(playable, alphaPerBand(bands), options);
+  const statistics = { falseAlarm: RUN_FALSE_ALARM, bands };
+  const seconds = (performance.now() - began) / 1000;
+  const report = makeReport(capabilities.mesh, started, seconds, statistics, [...played, ...skipped]);
+  if (options.junit !== undefined) writeFileSync(options.junit, junitReport(report));
+  if (options.yaml !== undefined) writeFileSync(options.yaml, yamlReport(report));
+  log(`${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`);
+  signal.throwIfAborted();
+  return report;
+}
+
+/** The cases whose id, group or title contains the text; all without one. */
+export function selectCases(filter = ''): readonly Case[] {
+  const wanted = filter.toLowerCase();
+  return CASES.filter(({ id, group, title }) => `${id} ${group} ${title}`.toLowerCase().includes(wanted));
+}
+
+/** Why a mesh with these capabilities is not asked this. */
+export function skipReason({ id, check, needs }: Case, { has, notClaimed }: Capabilities): string | undefined {
+  const reason = notClaimed[id] ?? notClaimed[String(check)];
+  if (reason !== undefined) return `not claimed: ${reason}`;
+  const missing = needs?.filter((need) => !has[need]) ?? [];
+  return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;
+}
+
+function skippedResult(subject: Case, skippedBecause: string): CaseResult {
+  return { ...describe(subject), outcome: 'skipped', seconds: 0, evidence: [], skippedBecause };
+}
+
+async function playAll(cases: readonly Case[], alpha: number, options: ConformanceOptions): Promise<CaseResult[]> {
+  const { capabilities, log, signal } = options;
+  const parallel = options.parallel ?? DEFAULT_PARALLEL;
+  const kube = await Kube.connect(options.kubeconfig);
+  const fleet = new Fleet({
+    kube,
+    capabilities,
+    image: options.image ?? 'weft',
+    run: randomBytes(3).toString('hex'),
+    targets: Math.min(MOST_TARGETS, Math.max(2, parallel)),
+    readyWithinMs: options.readyWithinMs ?? DEFAULT_READY_MS,
+    signal,
+  });
+  try {
+    const began = performance.now();
+    await fleet.start();
+    log(`test pods ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    await warmUp(fleet, capabilities, signal);
+    return await schedule(cases, parallel, fleet.targets, async (subject, targets) => {
+      const result = await runCase({ subject, kube, fleet, capabilities, alpha, targets, signal });
+      log(
+        `${result.outcome === 'passed' ? 'ok  ' : 'FAIL'} ${result.id} ${result.title} (${result.seconds.toFixed(1)} s)`,
+      );
+      return result;
+    });
+  } finally {
+    await fleet.stop().catch((error: unknown) => log(`cleaning up: ${String(error)}`));
+    kube.close();
+  }
+}
+
+/** New proxies may still be waiting for their first configuration: a call that every mesh lets through shows the end of it. */
+async function warmUp(fleet: Fleet, { propagationSeconds }: Capabilities, signal: AbortSignal): Promise<void> {
+  const deadline = Date.now() + 3 * propagationSeconds * 1000;
+  while (Date.now() < deadline) {
+    const { tallies } = await fleet.driver('split', 'web').call({
+      protocol: 'http1',
+      host: `v1.${fleet.namespace('split')}`,
+      port: 8080,
+      id: 'warm-up',
+    });
+    if (tallies[0]?.answer.status === 200) return;
+    await sleep(200, undefined, { signal });
+  }
+}
+
+/** Plays cases side by side. Cases about access get workloads of their own to call, so that grants never mix. */
+export async function schedule<Result>(
+  cases: readonly Case[],
+  parallel: number,
+  targets: readonly string[],
+  play: (subject: Case, targets: readonly string[]) => Promise<Result>,
+): Promise<Result[]> {
+  const pending = [...cases];
+  const free = [...targets];
+  const results: Result[] = [];
+  let wake: (() => void)[] = [];
+  const worker = async () => {
+    while (pending.length > 0) {
+      const index = pending.findIndex((subject) => targetsOf(subject) <= free.length);
+      if (index < 0) {
+        await new Promise<void>((resolve) => wake.push(resolve));
+        continue;
+      }
+      const [subject] = pending.splice(index, 1);
+      if (subject === undefined) return;
+      const mine = free.splice(0, targetsOf(subject));
+      try {
+        results.push(await play(subject, mine));
+      } finally {
+        free.push(...mine);
+        const sleepers = wake;
+        wake = [];
+        for (const resolve of sleepers) resolve();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
+  return results;
+}
+
+/** How many workloads of its own a case needs. */
+export function targetsOf(subject: Case): number {
+  const text = JSON.stringify(subject.steps);
+  if (text.includes('$b2')) return 2;
+  return subject.home === 'policy' ? 1 : 0;
+}
