@@ -1,0 +1,34 @@
+import type { CompileResult } from '../../src/compile/compile.ts';
+import { accessMatcher } from '../../src/mesh/access.ts';
+import { normaliseTarget, pathOf } from '../../src/mesh/path.ts';
+import { spiffeId } from '../../src/mesh/spiffe.ts';
+
+const PEERS = ['shop', 'other'].flatMap((namespace) =>
+  ['a', 'b', 'c'].map((serviceAccount) => spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount })),
+);
+const PORTS = [80, 8080, 9090, 15020];
+const TARGETS = ['/', '/api/1', '/x', '/a'];
+const HEADERS: readonly (readonly string[])[] = [[], ['x-a', '1', 'x-b', '2']];
+
+/** Everything that the compiled mesh lets in by its rules, whatever the mode, out of a fixed sample of questions. */
+export function allowedSet({ mesh }: CompileResult): Set<string> {
+  const allowed = new Set<string>();
+  for (const [pod, { inbound }] of mesh.workloads) {
+    const access = accessMatcher(inbound);
+    for (const peer of PEERS) {
+      for (const port of PORTS) {
+        if (access.tcp(peer, port) !== undefined) allowed.add(`${peer} ${pod}:${port} tcp`);
+        for (const target of TARGETS) {
+          for (const method of ['GET', 'POST', 'PROPFIND']) {
+            for (const headers of HEADERS) {
+              const path = pathOf(normaliseTarget(target) ?? '');
+              if (access.http(peer, port, method, path, 'a', headers) === undefined) continue;
+              allowed.add(`${peer} ${pod}:${port} ${method} ${target} ${headers.join()}`);
+            }
+          }
+        }
+      }
+    }
+  }
+  return allowed;
+}

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { canonicalJson } from '../../src/base/content-hash.ts';
+import { compile, createCompiler, type CompileResult } from '../../src/compile/compile.ts';
+import { httpMatcher } from '../../src/mesh/http-matcher.ts';
+import { loadCrds } from '../../src/spec/crds.ts';
+import { SnapshotStore } from '../../src/spec/snapshot-store.ts';
+import { smiValidator } from '../../src/spec/validate.ts';
+import { allowedSet } from './allowed.ts';
+import { anyObject, grantingMesh, identityOf, meshObjects, smiObject, type Raw } from './arbitrary.ts';
+import { kindOf, snapshotOf } from './snapshot.ts';
+
+const validator = smiValidator(loadCrds());
+
+/** A result as text, independent of the order inside its maps. */
+function textOf({ mesh, configs, diagnostics }: CompileResult): string {
+  const plain = (map: ReadonlyMap<string, unknown>) => Object.fromEntries(map);
+  return canonicalJson({
+    services: plain(mesh.services),
+    endpoints: plain(mesh.endpoints),
+    workloads: plain(mesh.workloads),
+    configs: Object.fromEntries([...configs].map(([key, config]) => [key, plain(config)])),
+    diagnostics,
+  });
+}
+
+test('compile: the objects that these properties are tried on are such as the CRDs admit', () => {
+  fc.assert(fc.property(smiObject, (raw) => assert.deepEqual(validator.schemaErrors(raw), [])));
+});
+
+test('compile: never throws, and every pattern it passes on can be used', () => {
+  fc.assert(
+    fc.property(meshObjects, (raws) => {
+      const result = compile(snapshotOf(raws));
+      allowedSet(result); // builds every matcher
+      for (const service of result.mesh.services.values()) {
+        for (const route of service.ports.flatMap((port) => port.routes)) httpMatcher(route.matches);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('compile: routes end in one that takes everything, and weights are whole numbers', () => {
+  fc.assert(
+    fc.property(meshObjects, (raws) => {
+      for (const service of compile(snapshotOf(raws)).mesh.services.values()) {
+        for (const { routes } of service.ports) {
+          assert.deepEqual(
+            routes.map((route) => [route.matches === undefined, route.tcp]),
+            routes.map((_, i) => (i === routes.length - 1 ? [true, true] : [false, false])),
+          );
+          for (const { weight } of routes.flatMap((route) => route.backends)) {
+            assert.ok(Number.isSafeInteger(weight) && weight >= 0, String(weight));
+          }
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('compile: the same objects give the same result, in whatever order they come', () => {
+  const shuffled = meshObjects.chain((raws) =>
+    fc.tuple(fc.constant(raws), fc.shuffledSubarray(raws, { minLength: raws.length })),
+  );
+  fc.assert(
+    fc.property(shuffled, ([raws, others]) => {
+      const text = textOf(compile(snapshotOf(raws)));
+      assert.equal(textOf(compile(snapshotOf(raws))), text);
+      assert.equal(textOf(compile(snapshotOf(others))), text);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('compile: the incremental result equals the full one after every change', () => {
+  const change = fc.record({ raw: anyObject, remove: fc.boolean() });
+  fc.assert(
+    fc.property(grantingMesh, fc.array(change, { maxLength: 12 }), (raws, changes) => {
+      const store = new SnapshotStore();
+      const compiler = createCompiler();
+      compiler.compile(snapshotOf(raws, store));
+      for (const { raw, remove } of changes) {
+        const { namespace, name } = raw.metadata;
+        if (remove) store.delete(kindOf(raw), typeof namespace === 'string' ? namespace : '', name);
+        else store.upsert(raw, { kind: kindOf(raw) });
+        const snapshot = store.snapshot();
+        assert.equal(textOf(compiler.compile(snapshot)), textOf(compile(snapshot)));
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+/** Ways to make an object one that the CRDs refuse. */
+const spoil = fc.constantFrom<(raw: Raw) => Raw>(
+  (raw) => withSpec(raw, 'a text'),
+  (raw) => withSpec(raw, { ...specOf(raw), destination: { kind: 'ServiceAccount' } }),
+  (raw) => withSpec(raw, { ...specOf(raw), sources: { kind: 'ServiceAccount', name: 'a' } }),
+  (raw) => withSpec(raw, { ...specOf(raw), rules: [...listOf(specOf(raw).rules), { kind: 'Ingress', name: 'a' }] }),
+  (raw) => withSpec(raw, { ...specOf(raw), rules: undefined }),
+  (raw) =>
+    withSpec(raw, { ...specOf(raw), matches: [...listOf(specOf(raw).matches), { name: 'm3', methods: ['FOO'] }] }),
+  (raw) => withSpec(raw, { ...specOf(raw), matches: [...listOf(specOf(raw).matches), { name: 7 }] }),
+  (raw) => withSpec(raw, { ...specOf(raw), matches: { ports: [8080, 80.5] } }),
+  (raw) => withSpec(raw, { ...specOf(raw), matches: { ports: [8080, '80'] } }),
+);
+
+function withSpec(raw: Raw, spec: unknown): Raw {
+  return { ...raw, spec };
+}
+
+function specOf(raw: Raw): Record<string, unknown> {
+  return typeof raw.spec === 'object' && raw.spec !== null ? (raw.spec as Record<string, unknown>) : {};
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+test('compile: adding an object that validation refuses never grants access', () => {
+  const refused = fc.tuple(smiObject, spoil).map(([raw, by]) => by(raw));
+  const invalid = refused.filter((raw) => validator.schemaErrors(raw).length > 0);
+  let granting = 0;
+  fc.assert(
+    fc.property(grantingMesh, fc.array(invalid, { minLength: 1, maxLength: 4 }), (raws, added) => {
+      const names = new Set(added.map(identityOf));
+      const before = raws.filter((raw) => !names.has(identityOf(raw)));
+      const allowed = allowedSet(compile(snapshotOf(before)));
+      if (allowed.size > 0) granting++;
+      for (const access of allowedSet(compile(snapshotOf([...before, ...added])))) {
+        assert.ok(allowed.has(access), `${access} was not granted before`);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  assert.ok(granting > 100, `only ${granting} meshes granted anything: the property was hardly tried`);
+});
+
+test('compile: adding a target that was understood with errors throughout never grants access', () => {
+  const broken = smiObject
+    .filter((raw) => raw.kind === 'TrafficTarget')
+    .map((raw) => {
+      const spec = specOf(raw);
+      return withSpec(raw, {
+        ...spec,
+        sources: [
+          { kind: 'Group', name: 'a' },
+          { kind: 'ServiceAccount', name: '*' },
+        ],
+      });
+    });
+  fc.assert(
+    fc.property(grantingMesh, broken, (raws, added) => {
+      const before = raws.filter((raw) => identityOf(raw) !== identityOf(added));
+      const allowed = allowedSet(compile(snapshotOf(before)));
+      assert.deepEqual(allowedSet(compile(snapshotOf([...before, added]))), allowed);
+    }),
+    { numRuns: 100 },
+  );
+});
