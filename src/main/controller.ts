@@ -7,6 +7,7 @@ import type { Logger } from '../base/log.ts';
 import { runReconciler } from '../base/reconcile.ts';
 import { runAll, type Task } from '../base/run-all.ts';
 import { until, WatchSource, type Watch } from '../base/watch.ts';
+import type { HostPort } from '../cli/arguments.ts';
 import type { ControllerOptions } from '../cli/controller.ts';
 import { createCompiler } from '../compile/compile.ts';
 import { adminRoutes } from '../control/admin-routes.ts';
@@ -29,10 +30,30 @@ import { processMetrics } from '../telemetry/metrics.ts';
 import { processLog } from './process-log.ts';
 import { untilInterrupted } from './signals.ts';
 
-/** `weft controller`: from a Kubernetes API to the proxies. Told from left to right, as data flows. */
+/** `weft controller`: the control plane as a process. */
 export async function controller(options: ControllerOptions): Promise<number> {
   const signal = untilInterrupted();
   const log = processLog(options.logLevel, 'controller');
+  try {
+    await runController(options, log, ({ host, port }) => console.log(`controller ready ${host}:${port}`), signal);
+    return 0;
+  } catch (error) {
+    log.error('controller failed', { error: error instanceof Error ? error.message : String(error) });
+    return 1;
+  }
+}
+
+/**
+ * From a Kubernetes API to the proxies, until aborted. Told as data flows.
+ * @param ready called once, with the address that proxies connect to
+ * @throws when the API server refuses what the controller needs, or an address is taken
+ */
+export async function runController(
+  options: Omit<ControllerOptions, 'logLevel'>,
+  log: Logger,
+  ready: (address: HostPort) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const random = Math.random;
   const kubernetes = kubernetesClient(
     options.kubeconfig === undefined ? { inCluster: true } : { kubeconfigPath: options.kubeconfig },
@@ -121,7 +142,7 @@ export async function controller(options: ControllerOptions): Promise<number> {
     const address = await server.open();
     port = address.port;
     log.info('controller ready', { address: `${address.host}:${address.port}` });
-    console.log(`controller ready ${address.host}:${address.port}`);
+    ready(address);
     await aborted(stop);
     discovery.close();
     await server.close();
@@ -143,15 +164,11 @@ export async function controller(options: ControllerOptions): Promise<number> {
               runReconciler(reconciler, { clock, random, log, settleMs }, stop),
         ),
         (stop) => serveAdmin({ ...options.admin, routes, log }, stop),
-        (stop) => writeBundle(options.bundleFile, authority.trustBundle, stop),
+        (stop) => writeBundle(options.bundleFile, authority.trustBundle, log, stop),
         serve,
       ],
       signal,
     );
-    return 0;
-  } catch (error) {
-    log.error('controller failed', { error: error instanceof Error ? error.message : String(error) });
-    return 1;
   } finally {
     kubernetes.close();
   }
@@ -159,7 +176,7 @@ export async function controller(options: ControllerOptions): Promise<number> {
 
 /** The authority with the root that all replicas share: it lies in the Secret `weft-root` of Weft's own namespace. */
 async function openAuthority(
-  { namespace, trustDomain }: ControllerOptions,
+  { namespace, trustDomain }: Pick<ControllerOptions, 'namespace' | 'trustDomain'>,
   { api }: KubernetesClient,
   log: Logger,
   signal: AbortSignal,
@@ -175,6 +192,7 @@ async function openAuthority(
 async function writeBundle(
   file: string | undefined,
   bundle: Watch<readonly string[]>,
+  log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
   if (file === undefined) return aborted(signal);
@@ -184,7 +202,7 @@ async function writeBundle(
   };
   await runReconciler(
     { name: 'bundle file', watches: [bundle], reconcile: write },
-    { clock, random: Math.random, log: processLog('warn', 'controller') },
+    { clock, random: Math.random, log },
     signal,
   );
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { textReply, type AdminReply, type AdminRoute } from '../base/admin-route.ts';
 import type { Logger } from '../base/log.ts';
 
@@ -36,7 +36,7 @@ export async function serveAdmin(options: AdminServerOptions, signal: AbortSigna
       for (const route of routes) {
         const parameters = match(route.path, path);
         if (parameters === undefined) continue;
-        if (route.public === true || isLoopback(request.socket.remoteAddress)) return route.handle(parameters);
+        if (route.public === true || isThisMachine(request.socket)) return route.handle(parameters);
         return textReply(`${path} is for this machine only`, 403);
       }
       return textReply(`no page ${JSON.stringify(path)}; there are: ${routes.map((r) => r.path).join(' ')}`, 404);
@@ -77,6 +77,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function isLoopback(address: string | undefined): boolean {
-  return address !== undefined && (/^(::ffff:)?127\./.test(address) || address === '::1');
+/** A connection from loopback, or from an address to itself, comes from the same machine (or pod). */
+function isThisMachine({ remoteAddress = '', localAddress }: Socket): boolean {
+  return /^(::ffff:)?127\./.test(remoteAddress) || remoteAddress === '::1' || remoteAddress === localAddress;
 }
