@@ -39,7 +39,7 @@ const SHORT_WATCH_MS = 1_000;
  * keeps what it has. client-node's informer stops on most of these.
  */
 export async function runListWatch(options: ListWatchOptions, signal: AbortSignal): Promise<void> {
-  const { clock, random, log, watched, minBackoffMs = 200, maxBackoffMs = 10_000 } = options;
+  const { clock, random, log, watched, minBackoffMs = 200, maxBackoffMs = 5_000 } = options;
   const state: WatchState = { resourceVersion: undefined, failures: 0 };
   let missing = false;
   while (!signal.aborted) {
@@ -63,7 +63,9 @@ export async function runListWatch(options: ListWatchOptions, signal: AbortSigna
         if (!missing) log.warn('kind is not installed in this cluster, waiting for it', { kind: watched.kind });
         missing = true;
       } else if (!isGone(error)) {
-        log.warn('watch broke, will go on', { kind: watched.kind, error: reasonOf(error), backoffMs });
+        // one line per outage and kind, the rest for those who look closer
+        const level = state.failures === 1 ? 'warn' : 'debug';
+        log[level]('watch broke, will go on', { kind: watched.kind, error: reasonOf(error), backoffMs });
       }
       await clock.sleep(Math.max(backoffMs, asked), signal).catch(() => undefined); // aborted: the loop ends
     }

@@ -140,14 +140,16 @@ test('informer: a bookmark moves the version on from which a watch resumes', asy
 });
 
 test('informer: survives a restart of the API server, keeping the last snapshot meanwhile', async (t) => {
-  const { server, informer, start, names, put } = await started(t);
+  const { server, log, informer, start, names, put } = await started(t);
   put('web');
   start();
   await eventually(() => server.watchers === KINDS);
   await server.stop();
   assert.deepEqual(names(), ['web']);
   assert.notEqual(informer.snapshots.current(), undefined);
-  await new Promise((resolve) => setTimeout(resolve, 30)); // some refused connections
+  const broke = (level: string) => log.lines.filter((l) => l.level === level && l.fields['kind'] === 'Service').length;
+  await eventually(() => broke('debug') >= 3); // some refused connections
+  assert.equal(broke('warn'), 1, 'one line per outage');
   await server.start();
   put('api');
   await eventually(() => names().length === 2);
