@@ -1,0 +1,30 @@
+import { readdir, readFile } from 'node:fs/promises';
+
+/**
+ * Kills every process whose environment says `name=value`: what left its process group, such as daemons. Twice, since
+ * one may have forked while the first look was under way.
+ */
+export async function killMarked(name: string, value: string): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const pids = await marked(`${name}=${value}`);
+    if (pids.length === 0) return;
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // gone, or not ours
+      }
+    }
+  }
+}
+
+async function marked(mark: string): Promise<number[]> {
+  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const environment = await readFile(`/proc/${name}/environ`, 'latin1').catch(() => ''); // others' are not readable
+      return environment.split('\0').includes(mark) ? [Number(name)] : [];
+    }),
+  );
+  return found.flat();
+}

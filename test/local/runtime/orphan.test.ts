@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { silentLog } from '../../../src/base/log.ts';
+import { openRun } from '../../../src/local/runtime/run-folder.ts';
+import { eventually } from '../controllers/cluster.ts';
+import { isAlive } from './machine.ts';
+
+const SCRIPT = join(import.meta.dirname, 'doomed-parent.ts');
+
+async function startParent() {
+  const parent = spawn(process.execPath, [SCRIPT], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
+  const { folder, pids } = JSON.parse(line) as { folder: string; pids: number[] };
+  assert.equal(pids.length, 3);
+  for (const pid of pids) assert.ok(isAlive(pid), `${pid} does not run`);
+  return { parent, folder, pids };
+}
+
+for (const signal of ['SIGKILL', 'SIGINT'] as const) {
+  test(`orphans: ${signal} of the parent leaves no app, no daemon, no sidecar and no folder`, async () => {
+    const { parent, folder, pids } = await startParent();
+    parent.kill(signal);
+    const [code] = (await once(parent, 'exit')) as [number | null];
+    assert.equal(code, signal === 'SIGINT' ? 0 : null);
+    await eventually(() => {
+      for (const pid of pids) assert.equal(isAlive(pid), false, `${pid} lives on`);
+      assert.equal(existsSync(folder), false, 'the folder is still there');
+    });
+    await rm(dirname(folder), { recursive: true, force: true });
+  });
+}
+
+test('orphans: what a run left whose reaper was killed too is removed by the next', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'weft-test-'));
+  const left = join(parent, 'weft-run-11111111-1111-4111-8111-111111111111');
+  await mkdir(left);
+  await writeFile(join(left, 'owner'), `${process.pid} 1\n`); // this process id, but another process had it then
+  const env = { ...process.env, WEFT_RUN: '11111111-1111-4111-8111-111111111111' };
+  const orphan = spawn('sleep', ['1000'], { env, stdio: 'ignore' });
+  const run = await openRun(parent, silentLog);
+  await eventually(() => assert.equal(isAlive(orphan.pid ?? 0), false));
+  assert.equal((await readdir(parent)).length, 1, 'only the new folder is there');
+  await run.close();
+  assert.deepEqual(await readdir(parent), []);
+  await rm(parent, { recursive: true });
+});
+
+test('orphans: a run that lives is left alone', async () => {
+  const parent = await mkdtemp(join(tmpdir(), 'weft-test-'));
+  const first = await openRun(parent, silentLog);
+  const second = await openRun(parent, silentLog);
+  assert.equal((await readdir(parent)).length, 2);
+  await second.close();
+  assert.equal(existsSync(first.folder), true);
+  await first.close();
+  await rm(parent, { recursive: true });
+});
