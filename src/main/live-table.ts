@@ -59,7 +59,7 @@ async function look(
 async function read(connect: (signal: AbortSignal) => Promise<Duplex>, signal: AbortSignal): Promise<TrafficReport> {
   const socket = await connect(signal);
   return new Promise((resolve, reject) => {
-    const options = { path: '/traffic', host: 'sidecar', signal, createConnection: () => socket, agent: false };
+    const options = { path: '/traffic', host: 'sidecar', signal, createConnection: () => socket };
     const request = http.get(options, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));

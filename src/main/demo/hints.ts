@@ -16,5 +16,5 @@ ${kubectl} delete traffictarget -n payments web-to-checkout`,
     `# 3. what the front's sidecar knows and does
 ${kubectl} exec -n shop deploy/web -- sh -c 'curl -s --noproxy "*" "$WEFT_ADMIN/config_dump"'`,
   ];
-  return `Three things to try:\n${commands.map((text) => text.replace(/^/gm, '  ')).join('\n')}`;
+  return `Three things to try:\n${commands.join('\n')}`; // not indented: a here-document ends only at the line's start
 }

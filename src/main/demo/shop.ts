@@ -30,7 +30,7 @@ export const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
 
 /** The front: a page made of the catalog, the reviews and, for POST /buy, a checkout. */
 async function web(context: ShopContext, signal: AbortSignal): Promise<void> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const agent = clientOf(context);
   const payments = new GrpcClient('checkout.payments', 9000, context.route);
   await serve(context, signal, async (request) => {
     const beta = request.headers['x-beta'];
@@ -90,7 +90,7 @@ async function ledger(context: ShopContext, signal: AbortSignal): Promise<void> 
 
 /** The load source: pages all the time, one in five as a beta tester, one in ten buys. */
 async function shopper(context: ShopContext, signal: AbortSignal): Promise<void> {
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+  const agent = clientOf(context);
   for (let n = 0; !signal.aborted; n++) {
     const headers: Record<string, string> = n % 5 === 0 ? { 'x-beta': 'yes' } : {};
     const call = n % 10 === 9 ? post('http://web/buy', agent) : get('http://web/', headers, agent);
@@ -101,13 +101,22 @@ async function shopper(context: ShopContext, signal: AbortSignal): Promise<void>
 
 /** Calls what no TrafficTarget lets it call: it is refused on purpose. */
 async function crawler(context: ShopContext, signal: AbortSignal): Promise<void> {
-  const agent = new http.Agent({ keepAlive: true });
+  const agent = clientOf(context);
   while (!signal.aborted) {
     await get('http://catalog/products', {}, agent).catch((error: unknown) =>
       context.log.debug('call failed', { error: String(error) }),
     );
     await pause(500, signal);
   }
+}
+
+/** Keeps connections, and goes where the pod's proxy settings say: Node's own global agent is the only one that looks there. */
+function clientOf({ route }: ShopContext): http.Agent {
+  return new http.Agent({
+    keepAlive: true,
+    maxSockets: 16,
+    ...(route.proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: route.proxy } }),
+  });
 }
 
 interface Reply {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { after, before, describe, test } from 'node:test';
+import { eventually, kubectlMissing, run, startMesh, type LocalMesh } from './local-mesh.ts';
+import { alive, descendants } from './processes.ts';
+
+/** Folders that meshes made in the temporary folder. */
+function meshFolders(): string[] {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('weft-run-'));
+}
+
+describe('demo', { skip: kubectlMissing }, () => {
+  let mesh: LocalMesh;
+  before(async () => {
+    mesh = await startMesh([]);
+  });
+  after(() => mesh.stop());
+
+  test('demo: says where the kubeconfig is, and that it works', async () => {
+    await mesh.printed(/^kubeconfig: (.+)$/m);
+    const { stdout } = await mesh.kubectl(['get', 'deployments', '-A', '-o', 'name']);
+    assert.ok(stdout.split('\n').filter(Boolean).length >= 7, stdout);
+  });
+
+  test('demo: without a terminal it prints who calls whom, the split and the refusal', async () => {
+    await mesh.printed(/shop\/shopper +shop\/web +[\d.]+ rps +100\.0%/);
+    await mesh.printed(/shop\/web +shop\/catalog .*catalog-v1 \d+%, catalog-v2 \d+%/);
+    await mesh.printed(/shop\/web +payments\/checkout +[\d.]+ rps/);
+    await mesh.printed(/payments\/checkout +payments\/ledger +[\d.]+ cps/);
+    await mesh.printed(/shop\/crawler +shop\/catalog .*ACCESS_DENIED/);
+  });
+
+  test('demo: each of the three things to try works when it is pasted', async () => {
+    const printed = await mesh.printed(/try:\n([\s\S]*?)\n\n/);
+    const commands = (printed[1] ?? '').split(/\n(?=#)/);
+    assert.equal(commands.length, 3);
+    for (const command of commands) {
+      const result = await run('sh', ['-c', command]);
+      assert.equal(result.code, 0, `${command}\n${result.stdout}${result.stderr}`);
+    }
+    await mesh.printed(/shop\/web +shop\/catalog .*catalog-v1 \d+%, catalog-v2 (4|5)\d%/);
+    await mesh.printed(/shop\/web +payments\/checkout .*ACCESS_DENIED/);
+  });
+
+  test('demo: exec runs in the pod, behind its sidecar', async () => {
+    const allowed = await mesh.kubectl(['exec', '-n', 'shop', 'deploy/shopper', '--', 'curl', '-sS', 'http://web/']);
+    assert.equal(allowed.code, 0, allowed.stderr);
+    assert.match(allowed.stdout, /catalog from catalog-v[12]/);
+    const refused = await mesh.kubectl([
+      'exec',
+      '-n',
+      'shop',
+      'deploy/crawler',
+      '--',
+      'curl',
+      '-sS',
+      '-i',
+      'http://web/',
+    ]);
+    assert.match(refused.stdout, /^HTTP\/1\.1 403 [\s\S]*x-weft-reason: ACCESS_DENIED/i);
+  });
+});
+
+test('weft local: Ctrl-C leaves no process and no folder', async () => {
+  const before = meshFolders();
+  const mesh = await startMesh([]);
+  const children = descendants(mesh.child.pid ?? 0);
+  assert.ok(children.length > 10, `only ${children.length} processes`);
+  assert.equal(await mesh.stop(), 0);
+  assert.deepEqual(alive(children), []);
+  assert.deepEqual(
+    meshFolders().filter((name) => !before.includes(name)),
+    [],
+  );
+});
+
+test(
+  'weft local: kill -9 leaves no process, and two meshes do not disturb each other',
+  { skip: kubectlMissing },
+  async () => {
+    const [victim, survivor] = await Promise.all([startMesh([]), startMesh(['--no-demo'])]);
+    const children = descendants(victim.child.pid ?? 0);
+    victim.child.kill('SIGKILL');
+    await victim.stop();
+    await eventually(async () => assert.deepEqual(alive(children), []));
+    const { code } = await survivor.kubectl(['get', 'namespaces']);
+    assert.equal(code, 0);
+    assert.equal(await survivor.stop(), 0);
+  },
+);
