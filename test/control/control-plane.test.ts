@@ -6,7 +6,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { seeded } from '../../src/base/random.ts';
 import { until, WatchSource } from '../../src/base/watch.ts';
-import { controlPlane, type ControlReport } from '../../src/control/control-plane.ts';
+import { controlPlane, type ControlReport } from './control-plane.ts';
 import type { TokenVerdict } from '../../src/control/identity-signer.ts';
 import { discoveryClient } from '../../src/discovery/client.ts';
 import { controllerDial } from '../../src/discovery/dial.ts';

@@ -1,23 +1,23 @@
-import type { AdminRoute } from '../base/admin-route.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Diagnostic } from '../base/diagnostic.ts';
-import type { Logger } from '../base/log.ts';
-import type { Random } from '../base/random.ts';
-import { runReconciler } from '../base/reconcile.ts';
-import { until, WatchSource, type Watch } from '../base/watch.ts';
-import { createCompiler } from '../compile/compile.ts';
-import type { CompileOptions } from '../compile/options.ts';
-import { discoveryServer, type DiscoveryServer } from '../discovery/server.ts';
-import type { Authority } from '../identity/authority.ts';
-import { credentialsClient } from '../identity/credentials-client.ts';
-import type { ProxyConfig } from '../mesh/resources.ts';
-import type { SmiObject } from '../spec/read.ts';
-import type { Snapshot } from '../spec/snapshot.ts';
-import { adminRoutes } from './admin-routes.ts';
-import { identitySigner, type IdentitySignerOptions } from './identity-signer.ts';
-import { meshController, reportController, type Compiled } from './mesh-controller.ts';
-import { meshServer } from './mesh-server.ts';
-import { progressOf, type Progress } from './progress.ts';
+import type { AdminRoute } from '../../src/base/admin-route.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import type { Diagnostic } from '../../src/base/diagnostic.ts';
+import type { Logger } from '../../src/base/log.ts';
+import type { Random } from '../../src/base/random.ts';
+import { runReconciler } from '../../src/base/reconcile.ts';
+import { until, WatchSource, type Watch } from '../../src/base/watch.ts';
+import { createCompiler } from '../../src/compile/compile.ts';
+import type { CompileOptions } from '../../src/compile/options.ts';
+import { discoveryServer, type DiscoveryServer } from '../../src/discovery/server.ts';
+import type { Authority } from '../../src/identity/authority.ts';
+import { credentialsClient } from '../../src/identity/credentials-client.ts';
+import type { ProxyConfig } from '../../src/mesh/resources.ts';
+import type { SmiObject } from '../../src/spec/read.ts';
+import type { Snapshot } from '../../src/spec/snapshot.ts';
+import { adminRoutes } from '../../src/control/admin-routes.ts';
+import { identitySigner, type IdentitySignerOptions } from '../../src/control/identity-signer.ts';
+import { meshController, reportController, type Compiled } from '../../src/control/mesh-controller.ts';
+import { meshServer } from '../../src/control/mesh-server.ts';
+import { progressOf, type Progress } from '../../src/control/progress.ts';
 
 export interface ControlPlaneOptions {
   /** What is asked, as it changes. */
