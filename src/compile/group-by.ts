@@ -1,13 +1,20 @@
 /** Values under a key of their own; in each group in the order of their ids, so that no other order ever shows. */
 export function groupBy<T>(values: ReadonlyMap<string, T>, keyOf: (value: T) => string | undefined): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const id of [...values.keys()].sort()) {
-    const value = values.get(id) as T;
+  const groups = new Map<string, { readonly id: string; readonly value: T }[]>();
+  for (const [id, value] of values) {
     const key = keyOf(value);
     if (key === undefined) continue;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, [value]);
-    else group.push(value);
+    if (group === undefined) groups.set(key, [{ id, value }]);
+    else group.push({ id, value });
   }
-  return groups;
+  const sorted = new Map<string, T[]>();
+  for (const [key, group] of groups) {
+    if (group.length > 1) group.sort((a, b) => (a.id < b.id ? -1 : 1));
+    sorted.set(
+      key,
+      group.map(({ value }) => value),
+    );
+  }
+  return sorted;
 }

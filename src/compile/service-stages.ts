@@ -24,17 +24,23 @@ export interface ReachedServices {
   readonly findings: readonly Findings[];
 }
 
+/** The EndpointSlices of one Service, and the keys of the pods that they name. */
+interface OwnSlices {
+  readonly slices: readonly EndpointSlice[];
+  readonly pods: readonly string[];
+}
+
 interface Said {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-const NO_SLICES: readonly EndpointSlice[] = [];
+const NO_SLICES: OwnSlices = { slices: [], pods: [] };
 const NO_PORTS: readonly number[] = [];
 
 /** Steps that lead to Services, their routes and endpoints. */
 export class ServiceStages {
   readonly #settings: Settings;
-  readonly #slices = new Stage<readonly EndpointSlice[]>();
+  readonly #slices = new Stage<OwnSlices>();
   readonly #endpoints = new Stage<CompiledEndpoints>();
   readonly #plans = new Stage<SplitPlan>();
   readonly #roots = new Stage<RootPlan>();
@@ -57,17 +63,20 @@ export class ServiceStages {
   #updateEndpoints({ services, endpointSlices }: Snapshot, { pods }: ObjectFacts) {
     const slices = this.#slices.update([endpointSlices], (emit) => {
       const groups = groupBy(endpointSlices, (slice) => `${slice.metadata.namespace}/${slice.service}`);
-      for (const [key, group] of groups) emit(key, group, () => group);
+      for (const [key, group] of groups) emit(key, group, () => ({ slices: group, pods: podsOf(group) }));
     });
     return this.#endpoints.update([services, slices, pods], (emit) => {
       for (const [key, service] of services) {
         if (service.spec.type === 'ExternalName') continue;
         const own = slices.get(key) ?? NO_SLICES;
-        const inputs = [service, ...own, ...podsOf(own).map((pod) => pods.get(pod))];
+        const inputs: unknown[] = [service, own];
+        for (const pod of own.pods) inputs.push(pods.get(pod));
         for (const port of service.spec.ports) {
           if (port.protocol !== 'TCP') continue;
           const { namespace, name } = service.metadata;
-          emit(endpointsKey(namespace, name, port.port), inputs, () => compileEndpoints(service, port, own, pods));
+          emit(endpointsKey(namespace, name, port.port), inputs, () =>
+            compileEndpoints(service, port, own.slices, pods),
+          );
         }
       }
     });

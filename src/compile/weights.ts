@@ -28,6 +28,7 @@ export function wholeWeights(written: readonly number[]): Weights {
   };
 }
 
+/** Up to the error of one multiplication; what would round to 0 is not whole. */
 function isNearlyWhole(weight: number): boolean {
-  return Math.abs(weight - Math.round(weight)) < 1e-9 * Math.max(1, weight);
+  return weight === 0 || (Math.round(weight) > 0 && Math.abs(weight - Math.round(weight)) <= 1e-12 * weight);
 }

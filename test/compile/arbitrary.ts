@@ -276,4 +276,7 @@ const soundTarget: fc.Arbitrary<Raw> = fc.record({
 /** A mesh in which most likely somebody may call somebody. */
 export const grantingMesh: fc.Arbitrary<Raw[]> = fc
   .tuple(fc.uniqueArray(soundTarget, { minLength: 1, selector: identityOf }), meshObjects)
-  .map(([sound, others]) => [...populated, ...sound, ...others]);
+  .map(([sound, others]) => {
+    const objects = [...populated, ...sound, ...others];
+    return [...new Map(objects.map((raw) => [identityOf(raw), raw])).values()];
+  });
