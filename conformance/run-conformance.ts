@@ -152,7 +152,8 @@ export async function schedule<Result>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.max(1, parallel) }, worker));
+  const ended = await Promise.allSettled(Array.from({ length: Math.max(1, parallel) }, worker));
+  for (const end of ended) if (end.status === 'rejected') throw end.reason; // once nobody is at work any more
   return results;
 }
 

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import { readCapabilities, WEFT_CAPABILITIES } from '../../conformance/capabilities.ts';
+import { runConformance, type ConformanceOptions } from '../../conformance/run-conformance.ts';
+import type { Report } from '../../conformance/report.ts';
+import { FAULTS, judgeFault, type FaultName } from './faults.ts';
+import { modelCluster } from './model/cluster.ts';
+import type { World } from './model/world.ts';
+
+const capabilities = { ...readCapabilities(WEFT_CAPABILITIES), propagationSeconds: 0.3, stableSeconds: 0.1 };
+
+async function judged(
+  fault: FaultName | undefined,
+  options: Partial<ConformanceOptions> = {},
+): Promise<{ report: Report; world: World }> {
+  const cluster = await modelCluster(fault, Math.random);
+  try {
+    const report = await runConformance({
+      kubeconfig: cluster.kubeconfig,
+      capabilities,
+      parallel: 16,
+      log: () => undefined,
+      signal: new AbortController().signal,
+      ...options,
+    });
+    return { report, world: cluster.world };
+  } finally {
+    cluster.close();
+  }
+}
+
+test('runConformance: a mesh that does what SMI says passes every case, and nothing is left behind', async () => {
+  const { report, world } = await judged(undefined);
+  assert.deepEqual(
+    report.cases.filter(({ outcome }) => outcome !== 'passed').map(({ id, failure }) => `${id}: ${failure}`),
+    [],
+  );
+  assert.equal(world.size, 0);
+});
+
+for (const fault of Object.keys(FAULTS) as FaultName[])
+  test(`runConformance: a mesh with the fault ${fault} fails exactly the groups that it breaks`, async () => {
+    const { report } = await judged(fault);
+    assert.deepEqual(judgeFault(fault, report), { blind: [], unrelated: {} });
+  });
+
+test('runConformance: chooses by filter, writes both reports, and counts what it skips', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'weft-conformance-'));
+  try {
+    const [junit, yaml] = [join(folder, 'r.xml'), join(folder, 'r.yaml')];
+    const lean = { ...capabilities, has: { ...capabilities.has, clusterIP: false } };
+    const { report } = await judged(undefined, { filter: 'TS-7', junit, yaml, capabilities: lean });
+    assert.equal(report.passed, 9);
+    assert.deepEqual(
+      report.cases.filter(({ outcome }) => outcome === 'skipped').map(({ id }) => id),
+      ['TS-77'],
+    );
+    assert.match(readFileSync(junit, 'utf8'), /tests="10" failures="0" errors="0" skipped="1"/);
+    assert.equal((parse(readFileSync(yaml, 'utf8')) as Report).passed, 9);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('runConformance: an outlier is sampled once more, four times larger, and both samples are evidence', async () => {
+  const { report } = await judged('ignore-splits', { filter: 'TS-69b' });
+  assert.equal(report.failed, 1); // never got near the shares at all
+  const right = await judged(undefined, { filter: 'TS-69b' });
+  assert.match(right.report.cases[0]?.evidence.join('\n') ?? '', /^shares v1 \d+ of 2000, band \d+\.\.\d+; v2/);
+});
+
+test('runConformance: aborted in the middle it rejects and still cleans up', async () => {
+  const stop = new AbortController();
+  const cluster = await modelCluster(undefined, Math.random);
+  const log = (line: string) => line.startsWith('test pods ready') && stop.abort(new Error('stopped'));
+  const run = runConformance({ kubeconfig: cluster.kubeconfig, capabilities, log, signal: stop.signal });
+  await assert.rejects(run);
+  assert.equal(cluster.world.size, 0);
+  cluster.close();
+});
+
+test('runConformance: pods that never become ready are named, and why', async () => {
+  const cluster = await modelCluster(undefined, Math.random);
+  const list = cluster.world.list.bind(cluster.world);
+  cluster.world.list = (kind, namespace) =>
+    list(kind, namespace).filter(({ metadata }) => kind !== 'Pod' || metadata.name !== 'v2');
+  const options = { kubeconfig: cluster.kubeconfig, capabilities, readyWithinMs: 50, log: () => undefined };
+  await assert.rejects(
+    runConformance({ ...options, signal: new AbortController().signal }),
+    /-split\/v2: it does not exist/,
+  );
+  cluster.close();
+});
