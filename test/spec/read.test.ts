@@ -65,6 +65,10 @@ test('reader: labels called __proto__ and constructor are labels, and inherited 
   assert.equal(({} as Record<string, unknown>)['x'], undefined);
 });
 
+test('reader: what an object inherits is not part of it', () => {
+  assert.equal(readObject(Object.create(trafficTarget())).object, undefined);
+});
+
 test('reader: negative and fractional weights of objects older than the CRD are kept for compile to judge (smi.md S22)', () => {
   assert.deepEqual(spec(split(-1, 0.5)), {
     service: 'web',
