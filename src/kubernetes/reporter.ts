@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import type { Logger } from '../base/log.ts';
-import type { Watch } from '../base/watch.ts';
+import { type Watch, WatchSource } from '../base/watch.ts';
 import type { SmiObject, SnapshotKind, SnapshotObject } from '../spec/read.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { SNAPSHOT_FIELDS, snapshotKey } from '../spec/snapshot-store.ts';
@@ -36,6 +36,8 @@ export interface Report {
 export interface Reporter {
   /** Level-based: takes the whole truth each time and writes what is new. Throws when the API server cannot be reached. */
   report(report: Report, signal: AbortSignal): Promise<void>;
+  /** Changes when something that still holds should be said again: whoever calls `report` should then do so. */
+  readonly due: Pick<Watch<unknown>, 'subscribe'>;
 }
 
 const WRITERS = 4;
@@ -48,6 +50,20 @@ export function reporter(options: ReporterOptions): Reporter {
   const statuses = new StatusWriter({ ...options, conditionOf });
   /** Finding -> when it was last said. */
   let said = new Map<string, number>();
+  const due = new WatchSource(0);
+  let waiting = false;
+
+  /** The world may stand still for longer than an Event lives. */
+  function callBack(signal: AbortSignal): void {
+    if (waiting || said.size === 0) return;
+    waiting = true;
+    const oldest = Math.min(...said.values());
+    const over = () => (waiting = false);
+    clock.sleep(oldest + REPEAT_MS - clock.now(), signal).then(() => {
+      over();
+      due.set(clock.now());
+    }, over);
+  }
 
   async function recordEvents({ snapshot, diagnostics }: Report, signal: AbortSignal): Promise<void> {
     const present = new Map(diagnostics.map((d) => [findingKey(d), d]));
@@ -69,6 +85,7 @@ export function reporter(options: ReporterOptions): Reporter {
   }
 
   return {
+    due,
     async report(report, signal) {
       if (leading.current() !== true) {
         said.clear();
@@ -76,6 +93,7 @@ export function reporter(options: ReporterOptions): Reporter {
         return;
       }
       const results = await Promise.allSettled([writeStatuses(report, signal), recordEvents(report, signal)]);
+      callBack(signal);
       const failed = results.find((result) => result.status === 'rejected');
       if (failed === undefined) return;
       log.debug('some of the report could not be written', { error: String(failed.reason) });

@@ -17,7 +17,7 @@ async function started(t: TestContext) {
   const clock = new FakeClock();
   const leading = new WatchSource(true);
   const make = (instance: string) => reporter({ ...parts.common, clock, leading, instance });
-  const { report } = make('one');
+  const { report, due } = make('one');
   const { server, signal } = parts;
   server.put(WEB.path, WEB.object);
   /** What an informer would have made of the server's splits. */
@@ -32,7 +32,7 @@ async function started(t: TestContext) {
   const shown = () => conditions()?.map((c) => `${c.type}=${c.status} ${c.reason}`);
   const events = () => server.list(EVENTS);
   const writes = () => server.requests.filter((r) => r.method !== 'GET').length;
-  return { ...parts, clock, leading, make, snapshot, say, progress, conditions, shown, events, writes };
+  return { ...parts, clock, leading, make, snapshot, say, progress, conditions, shown, events, writes, due };
 }
 
 function finding(more: Partial<Diagnostic> = {}): Diagnostic {
@@ -216,6 +216,24 @@ test('reporter: what goes on is said again before the Event runs out, as one Eve
   await clock.advance(2 * 60_000);
   await say(finding());
   assert.deepEqual(events().map((e) => [e['count'], e['lastTimestamp']]), [[2, '2026-01-01T00:46:00Z']]); // prettier-ignore
+});
+
+test('reporter: asks to be called again when nothing else happens', async (t) => {
+  const { clock, say, due, events } = await started(t);
+  let asked = 0;
+  due.subscribe(() => (asked += 1));
+  await say(finding());
+  await clock.advance(44 * 60_000);
+  await say(finding());
+  assert.equal(asked, 0);
+  await clock.advance(2 * 60_000);
+  assert.equal(asked, 1);
+  await say(finding());
+  assert.equal(events()[0]?.['count'], 2);
+  await clock.advance(44 * 60_000);
+  assert.equal(asked, 1);
+  await clock.advance(60_000);
+  assert.equal(asked, 2);
 });
 
 test('reporter: what comes back after it was gone is said again at once', async (t) => {
