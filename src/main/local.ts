@@ -70,12 +70,12 @@ export async function runLocal(
   try {
     // The API server, as every client sees it
     const tls = serverCertificate({ clock, hosts: API_HOSTS });
-    let runtime: Runtime | undefined;
+    const pods: { streams?: PodStreams } = {}; // the API server is made before the runtime that it asks
     const api = await createApiServer({
       tls: { certificate: tls.certificate, privateKey: tls.privateKey, ca: tls.ca },
       ...(options.dataDir === undefined ? {} : { dataDir: resolve(options.dataDir) }),
       admission: [injector(() => api.client)],
-      podStreams: lazily(() => runtime?.streams),
+      podStreams: lazily(() => pods.streams),
       clock,
       log,
     });
@@ -88,7 +88,7 @@ export async function runLocal(
     const bundleFile = join(run.folder, 'trust-bundle.pem');
     const controllerAddress = new WatchSource<HostPort>();
     const bin = await binFolder(run.folder);
-    runtime = createRuntime({
+    const runtime = createRuntime({
       client: api.client,
       clock,
       random,
@@ -118,6 +118,7 @@ export async function runLocal(
         return sidecarCommand(context, { controllerPort: port, bundleFile, logLevel: options.logLevel });
       },
     });
+    pods.streams = runtime.streams;
     const mesh: LocalMesh = { kubeconfig, isolation: isolation.kind, client: api.client, runtime };
 
     const controller: Task = async (stop) => {
@@ -134,7 +135,6 @@ export async function runLocal(
       };
       await runController(controllerOptions, log, (address) => controllerAddress.set(address), stop);
     };
-    const started = runtime;
     await runAll(
       [
         (stop) => api.run(stop),
@@ -145,7 +145,7 @@ export async function runLocal(
             stop,
           ),
         controller,
-        (stop) => started.run(stop),
+        (stop) => runtime.run(stop),
         async (stop) => {
           await until(controllerAddress, () => true, stop);
           await use(mesh, stop);
@@ -235,7 +235,7 @@ function isAvailable(deployment: ApiObject): boolean {
   return availableReplicas >= replicas;
 }
 
-/** The API server is made before the runtime whose logs and commands it serves. */
+/** Streams that come to be later. */
 function lazily(streams: () => PodStreams | undefined): PodStreams {
   const now = () => {
     const found = streams();
