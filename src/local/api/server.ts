@@ -48,6 +48,8 @@ export interface ApiServerOptions {
   readonly parseYaml?: ParseYaml;
   readonly clock?: Clock;
   readonly log?: Logger;
+  /** Where Services take their addresses from; IPv4, 10.96.0.0/16 when missing. */
+  readonly serviceCidr?: string;
   /** Changes per resource that watches can go back. */
   readonly historySize?: number;
   /** Pause between bookmarks of a watch. */
@@ -71,7 +73,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const store = new Store({ ...(options.historySize === undefined ? {} : { historySize: options.historySize }) });
   const schemas = loadBuiltinSchemas();
   const deps: RegistryDeps = {
-    kinds: new KindTable(builtinKinds(schemas)),
+    kinds: new KindTable(builtinKinds(schemas, { serviceCidr: options.serviceCidr ?? '10.96.0.0/16' })),
     store,
     clock,
     admission: options.admission ?? [],

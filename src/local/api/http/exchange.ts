@@ -27,7 +27,13 @@ export interface BodyReaders {
   readonly decodeProtobuf: ProtobufDecoder;
 }
 
-const JSON_TYPES = new Set(['application/json', 'application/yaml', 'text/plain', '', 'application/x-www-form-urlencoded']);
+const JSON_TYPES = new Set([
+  'application/json',
+  'application/yaml',
+  'text/plain',
+  '',
+  'application/x-www-form-urlencoded',
+]);
 
 /** Reads and parses an object: JSON, Kubernetes protobuf, or YAML where the server was given a parser. @throws ApiError */
 export async function objectBody({ request }: Exchange, { parseYaml, decodeProtobuf }: BodyReaders): Promise<unknown> {

@@ -1,7 +1,7 @@
 import type { BuiltinSchemas } from '../schema/builtin-schemas.ts';
 import { builtinColumns } from '../table/builtin-columns.ts';
 import { ALL_VERBS, type Kind, type Strategy } from './kind.ts';
-import { builtinStrategies } from './builtin-strategies.ts';
+import { builtinStrategies, type StrategyOptions } from './builtin-strategies.ts';
 import { eventConversion } from './event-conversion.ts';
 
 interface Row {
@@ -138,8 +138,8 @@ const ROWS: readonly Row[] = [
 ];
 
 /** The kinds that are served without any CRD. StatefulSet, DaemonSet, CronJob, HPA and the like are stored, nothing acts on them. */
-export function builtinKinds(schemas: BuiltinSchemas): Kind[] {
-  const strategies = builtinStrategies();
+export function builtinKinds(schemas: BuiltinSchemas, options: StrategyOptions): Kind[] {
+  const strategies = builtinStrategies(options);
   return ROWS.map((row) => builtinKind(row, schemas, strategies));
 }
 

@@ -38,7 +38,8 @@ export function protobufDecoder(): ProtobufDecoder {
 const MAGIC = [0x6b, 0x38, 0x73, 0x00]; // "k8s\0"
 
 function decodeBody(table: Table, body: Uint8Array): JsonObject {
-  if (!MAGIC.every((b, i) => body[i] === b)) throw badRequest('the body does not begin with the magic number of Kubernetes protobuf');
+  if (!MAGIC.every((b, i) => body[i] === b))
+    throw badRequest('the body does not begin with the magic number of Kubernetes protobuf');
   let type: JsonObject = {};
   let raw: Uint8Array = new Uint8Array(0);
   for (const field of wireFields(body.subarray(4))) {
@@ -47,7 +48,8 @@ function decodeBody(table: Table, body: Uint8Array): JsonObject {
   }
   const [apiVersion, kind] = [stringOf(type['apiVersion']), stringOf(type['kind'])];
   const message = kind === 'DeleteOptions' ? 'meta/v1.DeleteOptions' : table.kinds[`${apiVersion}/${kind}`];
-  if (message === undefined) throw unsupportedMediaType(`${kind} of ${apiVersion} cannot be sent as protobuf here: send JSON`);
+  if (message === undefined)
+    throw unsupportedMediaType(`${kind} of ${apiVersion} cannot be sent as protobuf here: send JSON`);
   return { apiVersion, kind, ...decodeMessage(table, message, raw) };
 }
 
@@ -90,7 +92,9 @@ function packed(bytes: Uint8Array): number[] {
     else last.push(byte);
     return all;
   }, []);
-  return prefixed.map((group) => Number(group.reduce((value, byte, i) => value | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n)));
+  return prefixed.map((group) =>
+    Number(group.reduce((value, byte, i) => value | (BigInt(byte & 0x7f) << BigInt(7 * i)), 0n)),
+  );
 }
 
 function addEntry(table: Table, map: JsonObject, type: string, bytes: Uint8Array): void {

@@ -38,7 +38,9 @@ const EVENT_COLUMNS: readonly Column[] = [
     return [who, stringOf(host)].filter((s) => s !== '').join(', ');
   }),
   column('Message', (o) => stringOf(o['message'] ?? o['note']).trim()),
-  column('wide:First Seen', (o, nowMs) => printAge(o['firstTimestamp'] ?? o['deprecatedFirstTimestamp'] ?? o['eventTime'], nowMs)),
+  column('wide:First Seen', (o, nowMs) =>
+    printAge(o['firstTimestamp'] ?? o['deprecatedFirstTimestamp'] ?? o['eventTime'], nowMs),
+  ),
   column('wide:Count', (o) => numberOf(objectOf(o['series'])['count'] ?? o['count'] ?? o['deprecatedCount'], 1)),
   column('wide:Name', (o) => o.metadata.name, 'string', 'name'),
 ];
@@ -49,7 +51,13 @@ function regarding(event: ApiObject): JsonObject {
 
 function lastSeen(event: ApiObject): unknown {
   const series = objectOf(event['series'])['lastObservedTime'];
-  return series ?? event['lastTimestamp'] ?? event['deprecatedLastTimestamp'] ?? event['eventTime'] ?? event['firstTimestamp'];
+  return (
+    series ??
+    event['lastTimestamp'] ??
+    event['deprecatedLastTimestamp'] ??
+    event['eventTime'] ??
+    event['firstTimestamp']
+  );
 }
 
 const BINDING_COLUMNS: readonly Column[] = [
@@ -64,7 +72,9 @@ function subjects(kind: string): Column['cell'] {
   return (object) =>
     objectsOf(object['subjects'])
       .filter((s) => s['kind'] === kind)
-      .map((s) => (kind === 'ServiceAccount' ? `${stringOf(s['namespace'])}/${stringOf(s['name'])}` : stringOf(s['name'])))
+      .map((s) =>
+        kind === 'ServiceAccount' ? `${stringOf(s['namespace'])}/${stringOf(s['name'])}` : stringOf(s['name']),
+      )
       .join(', ');
 }
 
@@ -96,8 +106,16 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   ],
   '/pods': POD_COLUMNS,
   '/podtemplates': [
-    column('Containers', (o) => objectsOf(objectOf(objectOf(o['template'])['spec'])['containers']).map((c) => stringOf(c['name'])).join(',')),
-    column('Images', (o) => objectsOf(objectOf(objectOf(o['template'])['spec'])['containers']).map((c) => stringOf(c['image'])).join(',')),
+    column('Containers', (o) =>
+      objectsOf(objectOf(objectOf(o['template'])['spec'])['containers'])
+        .map((c) => stringOf(c['name']))
+        .join(','),
+    ),
+    column('Images', (o) =>
+      objectsOf(objectOf(objectOf(o['template'])['spec'])['containers'])
+        .map((c) => stringOf(c['image']))
+        .join(','),
+    ),
     column('Pod Labels', (o) => printMap(objectOf(objectOf(o['template'])['metadata'])['labels'])),
   ],
   '/resourcequotas': [column('Request', () => ''), column('Limit', () => ''), AGE],
@@ -107,7 +125,9 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   'apps/controllerrevisions': [
     column('Controller', (o) => {
       const owner = (o.metadata.ownerReferences ?? []).find((r) => r.controller === true);
-      return owner === undefined ? '<none>' : `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0] ?? ''}/${owner.name}`;
+      return owner === undefined
+        ? '<none>'
+        : `${owner.kind.toLowerCase()}.${owner.apiVersion.split('/')[0] ?? ''}/${owner.name}`;
     }),
     column('Revision', (o) => numberOf(o['revision'])),
     AGE,
@@ -151,7 +171,9 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     column('Available', (o) => {
       const available = objectsOf(status(o)['conditions']).find((c) => c['type'] === 'Available');
       if (available === undefined) return 'Unknown';
-      return available['status'] === 'True' ? 'True' : `${stringOf(available['status'])} (${stringOf(available['reason'])})`;
+      return available['status'] === 'True'
+        ? 'True'
+        : `${stringOf(available['status'])} (${stringOf(available['reason'])})`;
     }),
     AGE,
   ],

@@ -31,8 +31,16 @@ export function printMap(value: unknown): string {
 
 /** Names and images of the containers of a pod template. */
 export const CONTAINERS = [
-  column('wide:Containers', (o) => containers(o).map((c) => stringOf(c['name'])).join(',')),
-  column('wide:Images', (o) => containers(o).map((c) => stringOf(c['image'])).join(',')),
+  column('wide:Containers', (o) =>
+    containers(o)
+      .map((c) => stringOf(c['name']))
+      .join(','),
+  ),
+  column('wide:Images', (o) =>
+    containers(o)
+      .map((c) => stringOf(c['image']))
+      .join(','),
+  ),
 ];
 
 function containers(object: ApiObject): JsonObject[] {

@@ -18,7 +18,9 @@ function externalAddress(service: ApiObject): string {
   const external = stringsOf(spec(service)['externalIPs']);
   if (type === 'ExternalName') return stringOf(externalName);
   if (type !== 'LoadBalancer') return orNone(external.join(','));
-  const ingress = objectsOf(objectOf(status(service)['loadBalancer'])['ingress']).map((i) => stringOf(i['ip']) || stringOf(i['hostname']));
+  const ingress = objectsOf(objectOf(status(service)['loadBalancer'])['ingress']).map(
+    (i) => stringOf(i['ip']) || stringOf(i['hostname']),
+  );
   const all = [...ingress, ...external];
   return all.length === 0 ? '<pending>' : all.join(',');
 }

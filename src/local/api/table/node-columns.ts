@@ -14,7 +14,12 @@ export const NODE_COLUMNS: readonly Column[] = [
   }),
   column('Roles', (node) => {
     const roles = Object.keys(node.metadata.labels ?? {}).filter((l) => l.startsWith(ROLE));
-    return orNone(roles.map((l) => l.slice(ROLE.length)).sort().join(','));
+    return orNone(
+      roles
+        .map((l) => l.slice(ROLE.length))
+        .sort()
+        .join(','),
+    );
   }),
   AGE,
   column('Version', (node) => systemField(node, 'kubeletVersion')),

@@ -32,12 +32,15 @@ function readyContainers(pod: ApiObject): string {
 /** The STATUS of a pod: its phase, or what keeps it from running. Follows printPod of Kubernetes. */
 export function podReason(pod: ApiObject): string {
   let reason = stringOf(status(pod)['reason']) || stringOf(status(pod)['phase']);
-  const gated = objectsOf(status(pod)['conditions']).some((c) => c['type'] === 'PodScheduled' && c['reason'] === 'SchedulingGated');
+  const gated = objectsOf(status(pod)['conditions']).some(
+    (c) => c['type'] === 'PodScheduled' && c['reason'] === 'SchedulingGated',
+  );
   if (gated) reason = 'SchedulingGated';
   const initializing = initReason(pod);
   if (initializing !== undefined) reason = initializing;
   else reason = containerReason(pod, reason);
-  if (pod.metadata.deletionTimestamp !== undefined) reason = stringOf(status(pod)['reason']) === 'NodeLost' ? 'Unknown' : 'Terminating';
+  if (pod.metadata.deletionTimestamp !== undefined)
+    reason = stringOf(status(pod)['reason']) === 'NodeLost' ? 'Unknown' : 'Terminating';
   return reason;
 }
 
@@ -65,7 +68,11 @@ function containerReason(pod: ApiObject, phase: string): string {
   let reason = phase;
   let running = false;
   for (const container of objectsOf(status(pod)['containerStatuses']).reverse()) {
-    const { terminated, waiting, running: runs } = objectOf(container['state']) as Record<string, JsonObject | undefined>;
+    const {
+      terminated,
+      waiting,
+      running: runs,
+    } = objectOf(container['state']) as Record<string, JsonObject | undefined>;
     const why = stringOf(waiting?.['reason']);
     if (why !== '') reason = why;
     else if (terminated !== undefined) reason = terminatedReason(terminated);

@@ -61,7 +61,8 @@ export const JOB_COLUMNS: readonly Column[] = [
 ];
 
 function jobStatus(job: ApiObject): string {
-  const has = (type: string) => objectsOf(status(job)['conditions']).some((c) => c['type'] === type && c['status'] === 'True');
+  const has = (type: string) =>
+    objectsOf(status(job)['conditions']).some((c) => c['type'] === type && c['status'] === 'True');
   if (has('Complete')) return 'Complete';
   if (has('Failed')) return 'Failed';
   if (job.metadata.deletionTimestamp !== undefined) return 'Terminating';
