@@ -10,3 +10,12 @@ export class PlainCounter implements Counter {
     this.value += n;
   }
 }
+
+/** A metric that somebody keeps as plain numbers and an exposition reads when it is asked. */
+export interface Reading {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  /** Label values must come from bounded sets. */
+  read(): readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}

@@ -14,6 +14,7 @@ export interface SeriesReport {
   readonly successes: number;
   readonly failures: number;
   readonly statuses: Readonly<Record<string, number>>;
+  readonly failedStatuses: Readonly<Record<string, number>>;
   /** Per bound of LATENCY_BOUNDS_MS, and +Inf; not cumulative. */
   readonly latency: readonly number[];
   readonly latencySumMs: number;
@@ -33,6 +34,7 @@ export function trafficReport(workload: WorkloadLabels | undefined, series: Iter
     series: Array.from(series, (s) => ({
       ...s,
       statuses: Object.fromEntries(s.statuses),
+      failedStatuses: Object.fromEntries(s.failedStatuses),
       latency: [...s.latency],
       refused: Object.fromEntries(s.refused),
       audited: Object.fromEntries(s.audited),

@@ -1,3 +1,5 @@
+import type { WorkloadLabels } from './resources.ts';
+import { parseSpiffeId } from './spiffe.ts';
 import { LATENCY_BOUNDS_MS } from './traffic.ts';
 import type { SeriesReport, TrafficReport } from './traffic-report.ts';
 
@@ -34,6 +36,20 @@ interface Sums {
   readonly refused: Map<string, number>;
 }
 
+/** Refusals by the sidecar of a called workload, which the caller's own sidecar saw as plain answers. */
+interface Denial {
+  /** SPIFFE ID of the caller; undefined for one outside the mesh. */
+  readonly peer: string | undefined;
+  /** `namespace/pod` that refused, and its workload. */
+  readonly pod: string;
+  readonly workload: WorkloadLabels;
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** What a caller's service account sent to one pod, by the pair that it belongs to. */
+type Calls = Map<string, { readonly sums: Sums; count: number }[]>;
+
 /**
  * Rates between two looks at the same proxies.
  * @param before reports by proxy, from the earlier look; a proxy that is missing there counts from zero
@@ -45,20 +61,81 @@ export function trafficRows(
   seconds: number,
 ): TrafficRow[] {
   const pairs = new Map<string, Sums>();
-  for (const [proxy, report] of after) {
-    if (report.workload === undefined) continue;
-    const source = `${report.workload.namespace}/${report.workload.owner}`;
-    const earlier = new Map((before.get(proxy)?.series ?? []).map((s) => [JSON.stringify(s.labels), s]));
-    for (const series of report.series) {
-      if (series.labels.direction !== 'outbound') continue;
-      add(sumsOf(pairs, source, series), series, earlier.get(JSON.stringify(series.labels)));
+  const calls: Calls = new Map();
+  const denials: Denial[] = [];
+  for (const [proxy, { workload, series: all }] of after) {
+    if (workload === undefined) continue;
+    const source = `${workload.namespace}/${workload.owner}`;
+    const looked = new Map((before.get(proxy)?.series ?? []).map((s) => [JSON.stringify(s.labels), s]));
+    for (const series of all) {
+      const earlier = sane(series, looked.get(JSON.stringify(series.labels)));
+      if (series.labels.direction === 'inbound') {
+        denials.push(...denialsOf(series, earlier, workload));
+        continue;
+      }
+      const sums = sumsOf(pairs, source, destinationOf(series));
+      add(sums, series, earlier);
+      noteCalls(calls, workload, series, earlier, sums);
     }
   }
+  for (const denial of denials) attribute(denial, calls, pairs);
   return [...pairs.values()].filter((s) => s.requests + s.connections > 0).map((s) => rowOf(s, seconds));
 }
 
-function sumsOf(pairs: Map<string, Sums>, source: string, { labels: { target } }: SeriesReport): Sums {
-  const destination = target === undefined ? '(unknown)' : `${target.namespace}/${target.service}`;
+/** A proxy that has restarted in between counts from zero. */
+function sane(now: SeriesReport, earlier: SeriesReport | undefined): SeriesReport | undefined {
+  const restarted = earlier !== undefined && (now.requests < earlier.requests || now.tcpOpened < earlier.tcpOpened);
+  return restarted ? undefined : earlier;
+}
+
+function destinationOf({ labels: { target } }: SeriesReport): string {
+  return target === undefined ? '(unknown)' : `${target.namespace}/${target.service}`;
+}
+
+function denialsOf(now: SeriesReport, earlier: SeriesReport | undefined, workload: WorkloadLabels): Denial[] {
+  const shared = { peer: now.labels.peerIdentity, pod: `${workload.namespace}/${workload.pod}`, workload };
+  return Object.entries(now.refused)
+    .map(([reason, n]) => ({ ...shared, reason, count: n - (earlier?.refused[reason] ?? 0) }))
+    .filter(({ count }) => count > 0);
+}
+
+function noteCalls(
+  calls: Calls,
+  caller: WorkloadLabels,
+  now: SeriesReport,
+  earlier: SeriesReport | undefined,
+  sums: Sums,
+): void {
+  const callee = now.labels.target?.workload;
+  const count = now.requests + now.tcpOpened - (earlier?.requests ?? 0) - (earlier?.tcpOpened ?? 0);
+  if (callee === undefined || count <= 0) return;
+  const key = `${caller.namespace}/${caller.serviceAccount} ${callee.namespace}/${callee.pod}`;
+  calls.set(key, [...(calls.get(key) ?? []), { sums, count }]);
+}
+
+/** Gives a refusal to the pairs whose calls it can have been, in the proportion of their calls to that pod. */
+function attribute(denial: Denial, calls: Calls, pairs: Map<string, Sums>): void {
+  const { reason, count, workload } = denial;
+  const peer = denial.peer === undefined ? undefined : parseSpiffeId(denial.peer);
+  const caller = peer === undefined ? '(unmeshed)' : `${peer.namespace}/${peer.serviceAccount}`;
+  const found = calls.get(`${caller} ${denial.pod}`) ?? [];
+  const total = found.reduce((sum, { count: n }) => sum + n, 0);
+  for (const { sums, count: n } of found) deny(sums, reason, (count * n) / total);
+  if (found.length > 0) return;
+  const sums = sumsOf(pairs, caller, `${workload.namespace}/${workload.owner}`);
+  sums.requests += count;
+  sums.successes += count; // moved to the failures at once
+  deny(sums, reason, count);
+}
+
+function deny(sums: Sums, reason: string, count: number): void {
+  const answered = Math.min(count, sums.successes); // raw connections have no answers
+  sums.successes -= answered;
+  sums.failures += answered;
+  sums.refused.set(reason, (sums.refused.get(reason) ?? 0) + count);
+}
+
+function sumsOf(pairs: Map<string, Sums>, source: string, destination: string): Sums {
   const key = `${source} ${destination}`;
   let sums = pairs.get(key);
   if (sums === undefined) {

@@ -14,6 +14,8 @@ export interface TrafficSeries {
   failures: number;
   /** Final responses by status code, `200` -> count; few distinct ones. */
   readonly statuses: Map<number, number>;
+  /** How many of `statuses` were failures: a refusal is one with its 403, a failed gRPC call with its 200. */
+  readonly failedStatuses: Map<number, number>;
   /** Observations of milliseconds from request head to end of response, one slot per bound of LATENCY_BOUNDS_MS and +Inf. */
   readonly latency: Float64Array;
   latencySumMs: number;

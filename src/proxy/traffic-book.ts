@@ -64,6 +64,7 @@ function emptySeries(labels: TrafficLabels): TrafficSeries {
     successes: 0,
     failures: 0,
     statuses: new Map(),
+    failedStatuses: new Map(),
     latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
     latencySumMs: 0,
     tcpOpened: 0,
@@ -93,8 +94,12 @@ export function recordFinished(series: TrafficSeries, exchange: Exchange, now: n
   series.requests++;
   const status = exchange.status === 0 ? (exchange.error?.status ?? 502) : exchange.status;
   count(series.statuses, status);
-  if (isSuccess(exchange, status)) series.successes++;
-  else series.failures++;
+  if (isSuccess(exchange, status)) {
+    series.successes++;
+  } else {
+    series.failures++;
+    count(series.failedStatuses, status);
+  }
   if (exchange.isTunnel || isRefusal(exchange)) return;
   observe(series, now - exchange.startedMs);
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { textReply, type AdminReply, type AdminRoute } from '../base/admin-route.ts';
 import type { Logger } from '../base/log.ts';
 
@@ -20,14 +20,19 @@ export interface AdminServerOptions {
  */
 export async function serveAdmin(options: AdminServerOptions, signal: AbortSignal): Promise<void> {
   const { host, port, routes, log } = options;
-  const server = createServer({ maxHeaderSize: 8192, requestTimeout: 10_000 }, (request, response) => {
+  const limits = { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5_000 };
+  const server = createServer(limits, (request, response) => {
     void answer().catch((error: unknown) => {
       log.error('admin page failed', { path: request.url, error: String(error) });
       response.destroy();
     });
     async function answer(): Promise<void> {
       const reply = await find();
-      response.writeHead(reply.status, { 'content-type': reply.contentType, 'cache-control': 'no-store' });
+      response.writeHead(reply.status, {
+        'content-type': reply.contentType,
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff', // names from objects must not become a page in somebody's browser
+      });
       response.end(request.method === 'HEAD' ? undefined : reply.body);
     }
     function find(): AdminReply | Promise<AdminReply> {
@@ -36,8 +41,11 @@ export async function serveAdmin(options: AdminServerOptions, signal: AbortSigna
       for (const route of routes) {
         const parameters = match(route.path, path);
         if (parameters === undefined) continue;
-        if (route.public === true || isThisMachine(request.socket)) return route.handle(parameters);
-        return textReply(`${path} is for this machine only`, 403);
+        if (route.public === true) return route.handle(parameters);
+        if (!isThisMachine(request.socket)) return textReply(`${path} is for this machine only`, 403);
+        // A browser on this machine that was led here by a name of somebody else's (DNS rebinding) says that name.
+        if (!isOwnName(request.headers.host)) return textReply('call this page by address, or as localhost', 403);
+        return route.handle(parameters);
       }
       return textReply(`no page ${JSON.stringify(path)}; there are: ${routes.map((r) => r.path).join(' ')}`, 404);
     }
@@ -64,6 +72,13 @@ function match(pattern: string, path: string): ReadonlyMap<string, string> | und
     else if (segment !== value) return undefined;
   }
   return parameters;
+}
+
+/** An address, or a name that nobody else can own. */
+function isOwnName(host: string | undefined): boolean {
+  if (host === undefined) return true; // HTTP/1.0: no browser
+  const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  return isIP(name) !== 0 || name === 'localhost' || !name.includes('.');
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

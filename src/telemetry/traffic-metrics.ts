@@ -1,6 +1,8 @@
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { WorkloadLabels } from '../mesh/resources.ts';
 import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../mesh/traffic.ts';
+import { copiedMetric, type Labels, type Sample } from './copied-metric.ts';
+import { addSeries, emptySeries } from './series-sum.ts';
 
 export interface TrafficSource {
   /** The workload that the proxy stands beside; undefined before its first configuration. */
@@ -8,114 +10,145 @@ export interface TrafficSource {
   traffic(): Iterable<TrafficSeries>;
 }
 
-type Labels = Readonly<Record<string, string>>;
-
-interface Sample {
-  readonly metricName?: string;
-  readonly value: number;
-  readonly labels: Labels;
+interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly samples: (series: TrafficSeries, labels: Labels) => Iterable<Sample>;
 }
+
+/** Counted per calling identity too: whose calls are refused is what one wants to know of them. */
+const REFUSALS: readonly Family[] = [
+  {
+    name: 'weft_refused_total',
+    help: 'Requests and connections that this proxy refused, by reason.',
+    type: 'counter',
+    samples: (s, labels) => [...s.refused].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
+  },
+  {
+    name: 'weft_audit_total',
+    help: 'What the audit mode let through and deny would refuse, by reason.',
+    type: 'counter',
+    samples: (s, labels) => [...s.audited].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
+  },
+];
+
+const TRAFFIC: readonly Family[] = [
+  {
+    name: 'request_total',
+    help: 'HTTP requests.',
+    type: 'counter',
+    samples: (s, labels) => [{ labels, value: s.requests }],
+  },
+  {
+    name: 'response_total',
+    help: 'HTTP responses; failures are 5xx, failed gRPC calls, refused and lost ones.',
+    type: 'counter',
+    samples: responseSamples,
+  },
+  {
+    name: 'response_latency_ms',
+    help: 'Milliseconds from the head of a request to the end of its response.',
+    type: 'histogram',
+    samples: latencySamples,
+  },
+  {
+    name: 'tcp_open_total',
+    help: 'Opened connections.',
+    type: 'counter',
+    samples: (s, labels) => [{ labels, value: s.tcpOpened }],
+  },
+  {
+    name: 'tcp_close_total',
+    help: 'Closed connections.',
+    type: 'counter',
+    samples: (s, labels) => [{ labels, value: s.tcpClosed }],
+  },
+  {
+    name: 'tcp_open_connections',
+    help: 'Connections open now.',
+    type: 'gauge',
+    samples: (s, labels) => [{ labels, value: s.tcpOpen }],
+  },
+  {
+    name: 'tcp_read_bytes_total',
+    help: 'Bytes read from the peer.',
+    type: 'counter',
+    samples: (s, labels) => [{ labels, value: s.bytesRead }],
+  },
+  {
+    name: 'tcp_write_bytes_total',
+    help: 'Bytes written to the peer.',
+    type: 'counter',
+    samples: (s, labels) => [{ labels, value: s.bytesWritten }],
+  },
+];
 
 /**
  * Exposes a proxy's traffic counters under Linkerd's metric names, which Flagger, smi-metrics and existing dashboards
  * read, and Weft's own beside them. Nothing is counted twice: each family is copied from the series when it is scraped.
  */
 export function registerTrafficMetrics(registry: Registry, source: TrafficSource): void {
-  const family = (
-    name: string,
-    help: string,
-    type: 'counter' | 'gauge' | 'histogram',
-    samples: (s: TrafficSeries, labels: Labels) => Iterable<Sample>,
-  ) =>
-    registry.registerMetric(
-      copied(name, help, type, () => {
-        const own = source.workload();
-        if (own === undefined) return [];
-        return [...merged(source.traffic(), own)].flatMap(([labels, series]) => [...samples(series, labels)]);
-      }),
-    );
-
-  family('request_total', 'HTTP requests.', 'counter', (s, labels) => [{ labels, value: s.requests }]);
-  family(
-    'response_total',
-    'HTTP responses; failures are 5xx, failed gRPC calls, refused and lost ones.',
-    'counter',
-    (s, labels) => [
-      { labels: { ...labels, classification: 'success' }, value: s.successes },
-      { labels: { ...labels, classification: 'failure' }, value: s.failures },
-    ],
-  );
-  family(
-    'response_latency_ms',
-    'Milliseconds from the head of a request to the end of its response.',
-    'histogram',
-    latencySamples,
-  );
-  family('weft_response_status_total', 'HTTP responses by status code.', 'counter', (s, labels) =>
-    [...s.statuses].map(([status, value]) => ({ labels: { ...labels, status_code: String(status) }, value })),
-  );
-  family('weft_refused_total', 'Requests and connections that this proxy refused, by reason.', 'counter', (s, labels) =>
-    [...s.refused].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
-  );
-  family(
-    'weft_audit_total',
-    'What the audit mode let through and deny would refuse, by reason.',
-    'counter',
-    (s, labels) => [...s.audited].map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
-  );
-  family('tcp_open_total', 'Opened connections.', 'counter', (s, labels) => [{ labels, value: s.tcpOpened }]);
-  family('tcp_close_total', 'Closed connections.', 'counter', (s, labels) => [{ labels, value: s.tcpClosed }]);
-  family('tcp_open_connections', 'Connections open now.', 'gauge', (s, labels) => [{ labels, value: s.tcpOpen }]);
-  family('tcp_read_bytes_total', 'Bytes read from the peer.', 'counter', (s, labels) => [
-    { labels, value: s.bytesRead },
-  ]);
-  family('tcp_write_bytes_total', 'Bytes written to the peer.', 'counter', (s, labels) => [
-    { labels, value: s.bytesWritten },
-  ]);
+  const merged = once(() => merge(source, false));
+  const byCaller = once(() => merge(source, true));
+  const register = ({ name, help, type, samples }: Family, entries: () => Entries) => {
+    const all = () => entries().flatMap(([labels, series]) => [...samples(series, labels)]);
+    registry.registerMetric(copiedMetric(name, help, type, all));
+  };
+  for (const family of TRAFFIC) register(family, merged);
+  for (const family of REFUSALS) register(family, byCaller);
 }
 
-/** Buckets are cumulative on the wire (Prometheus text format). */
-function* latencySamples(series: TrafficSeries, labels: Labels): Iterable<Sample> {
-  let count = 0;
-  for (const [i, n] of series.latency.entries()) {
-    count += n;
-    const le = LATENCY_BOUNDS_MS[i];
-    yield {
-      metricName: 'response_latency_ms_bucket',
-      labels: { ...labels, le: le === undefined ? '+Inf' : String(le) },
-      value: count,
-    };
+/** One scrape asks every family in the same turn: they share one walk over the series. */
+function once<T>(compute: () => T): () => T {
+  let value: { readonly now: T } | undefined;
+  return () => {
+    if (value === undefined) {
+      value = { now: compute() };
+      queueMicrotask(() => (value = undefined));
+    }
+    return value.now;
+  };
+}
+
+type Entries = readonly (readonly [labels: Labels, series: TrafficSeries])[];
+
+/** What a client that has not called yet will be counted in, so that the first rate() has two samples (`clients.md` M14). */
+const INBOUND_FROM_THE_START = [true, false].map((tls) =>
+  emptySeries({ direction: 'inbound', peerIdentity: undefined, tls, target: undefined }),
+);
+
+/** One entry per distinct set of exposed labels, since Prometheus refuses duplicates. */
+function merge({ workload, traffic }: TrafficSource, byCaller: boolean): Entries {
+  const own = workload();
+  if (own === undefined) return [];
+  const byKey = new Map<string, readonly [Labels, TrafficSeries]>();
+  for (const series of [...INBOUND_FROM_THE_START, ...traffic()]) {
+    const labels = labelsOf(series, own, byCaller);
+    const key = JSON.stringify(labels);
+    let entry = byKey.get(key);
+    if (entry === undefined) byKey.set(key, (entry = [labels, emptySeries(series.labels)]));
+    addSeries(entry[1], series);
   }
-  yield { metricName: 'response_latency_ms_sum', labels, value: series.latencySumMs };
-  yield { metricName: 'response_latency_ms_count', labels, value: count };
+  return [...byKey.values()];
 }
 
 /**
- * One entry per distinct set of exposed labels: endpoints of one workload become one. The inbound face exists from the
- * start, at 0, so that the first rate() has two samples (`clients.md` M14).
+ * Inbound traffic is not told apart by caller, but where `byCaller` says so: a series that begins with its first request
+ * has no sample before it, and its first `rate()` would miss the first interval of every new caller.
  */
-function merged(all: Iterable<TrafficSeries>, own: WorkloadLabels): Map<Labels, TrafficSeries> {
-  const byKey = new Map<string, readonly [Labels, TrafficSeries]>();
-  const start: TrafficSeries = empty({ direction: 'inbound', peerIdentity: undefined, tls: true, target: undefined });
-  for (const series of [start, ...all]) {
-    const labels = labelsOf(series, own);
-    const key = JSON.stringify(labels);
-    const known = byKey.get(key);
-    if (known === undefined) byKey.set(key, [labels, copy(series)]);
-    else add(known[1], series);
-  }
-  return new Map(byKey.values());
-}
-
-function labelsOf({ labels: { direction, peerIdentity, tls, target } }: TrafficSeries, own: WorkloadLabels): Labels {
+function labelsOf({ labels }: TrafficSeries, own: WorkloadLabels, byCaller: boolean): Labels {
+  const { direction, peerIdentity, tls, target } = labels;
   const out: Record<string, string> = {
     direction,
     tls: String(tls),
     namespace: own.namespace,
-    pod: own.pod,
+    serviceaccount: own.serviceAccount,
     [own.ownerKind]: own.owner,
+    pod: own.pod,
   };
-  if (peerIdentity !== undefined) out[direction === 'inbound' ? 'client_id' : 'server_id'] = peerIdentity;
+  if (peerIdentity !== undefined && direction === 'outbound') out['server_id'] = peerIdentity;
+  if (peerIdentity !== undefined && direction === 'inbound' && byCaller) out['client_id'] = peerIdentity;
   if (target === undefined) return out;
   const { workload } = target;
   out['authority'] = `${target.service}.${target.namespace}:${target.port}`;
@@ -123,63 +156,36 @@ function labelsOf({ labels: { direction, peerIdentity, tls, target } }: TrafficS
   out['dst_service'] = target.service;
   out['dst_backend'] = target.backend;
   if (workload === undefined) return out;
-  out[`dst_${workload.ownerKind}`] = workload.owner;
   out['dst_serviceaccount'] = workload.serviceAccount;
+  out[`dst_${workload.ownerKind}`] = workload.owner;
   out['dst_pod'] = workload.pod;
   return out;
 }
 
-function empty(labels: TrafficSeries['labels']): TrafficSeries {
-  return {
-    labels,
-    requests: 0,
-    successes: 0,
-    failures: 0,
-    statuses: new Map(),
-    latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
-    latencySumMs: 0,
-    tcpOpened: 0,
-    tcpClosed: 0,
-    tcpOpen: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    refused: new Map(),
-    audited: new Map(),
+/** By classification and status; one of each kind is there from the start, at 0. */
+function* responseSamples(series: TrafficSeries, labels: Labels): Iterable<Sample> {
+  const sample = (classification: string, status: number, value: number) => {
+    return { labels: { ...labels, classification, status_code: String(status) }, value };
   };
-}
-
-function copy(series: TrafficSeries): TrafficSeries {
-  const out = empty(series.labels);
-  add(out, series);
-  return out;
-}
-
-function add(sum: TrafficSeries, more: TrafficSeries): void {
-  sum.requests += more.requests;
-  sum.successes += more.successes;
-  sum.failures += more.failures;
-  sum.latencySumMs += more.latencySumMs;
-  sum.tcpOpened += more.tcpOpened;
-  sum.tcpClosed += more.tcpClosed;
-  sum.tcpOpen += more.tcpOpen;
-  sum.bytesRead += more.bytesRead;
-  sum.bytesWritten += more.bytesWritten;
-  more.latency.forEach((n, i) => (sum.latency[i] = (sum.latency[i] ?? 0) + n));
-  for (const name of ['statuses', 'refused', 'audited'] as const) {
-    const into = sum[name] as Map<unknown, number>;
-    for (const [key, n] of more[name]) into.set(key, (into.get(key) ?? 0) + n);
+  const failed = (status: number) => series.failedStatuses.get(status) ?? 0;
+  if (!series.statuses.has(200)) yield sample('success', 200, 0);
+  if (failed(503) === 0) yield sample('failure', 503, 0);
+  for (const [status, count] of series.statuses) {
+    const failures = failed(status);
+    if (failures > 0) yield sample('failure', status, failures);
+    if (count > failures || status === 200) yield sample('success', status, count - failures);
   }
 }
 
-/** A metric of prom-client whose values are copied when they are asked for, instead of counted twice. */
-function copied(name: string, help: string, type: string, samples: () => Sample[]): Metric {
-  const metric = {
-    name,
-    help,
-    type,
-    aggregator: 'sum',
-    get: () => Promise.resolve({ name, help, type, aggregator: 'sum', values: samples() }),
-    reset() {},
-  };
-  return metric as unknown as Metric;
+/** Buckets are cumulative on the wire (Prometheus text format). */
+function* latencySamples(series: TrafficSeries, labels: Labels): Iterable<Sample> {
+  let count = 0;
+  for (const [i, n] of series.latency.entries()) {
+    count += n;
+    const bound = LATENCY_BOUNDS_MS[i];
+    const le = bound === undefined ? '+Inf' : String(bound);
+    yield { metricName: 'response_latency_ms_bucket', labels: { ...labels, le }, value: count };
+  }
+  yield { metricName: 'response_latency_ms_sum', labels, value: series.latencySumMs };
+  yield { metricName: 'response_latency_ms_count', labels, value: count };
 }

@@ -14,6 +14,7 @@ function series(backend: string, counts: Partial<TrafficSeries> = {}): TrafficSe
     successes: 0,
     failures: 0,
     statuses: new Map(),
+    failedStatuses: new Map(),
     latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
     latencySumMs: 0,
     tcpOpened: 0,
@@ -71,4 +72,44 @@ test('quantile: interpolates inside the bucket and ends at the last bound', () =
   assert.equal(quantile([], 0.5), undefined);
   const beyond = LATENCY_BOUNDS_MS.map(() => 0).concat(3);
   assert.equal(quantile(beyond, 0.99), LATENCY_BOUNDS_MS.at(-1));
+});
+
+test('traffic rows: what the called sidecar refuses is shown at the caller, and is no success there', () => {
+  const workload = { namespace: 'shop', pod: 'cart-1', serviceAccount: 'cart', ownerKind: 'deployment', owner: 'cart' };
+  const call = (service: string, requests: number): TrafficSeries => ({
+    ...series('v1', { requests, successes: requests }),
+    labels: {
+      direction: 'outbound',
+      peerIdentity: undefined,
+      tls: true,
+      target: { namespace: 'shop', service, port: 80, backend: service, workload },
+    },
+  });
+  const inbound = (peerIdentity: string | undefined, denied: number): TrafficSeries => ({
+    ...series('v1', { requests: denied, failures: denied, refused: new Map([['ACCESS_DENIED', denied]]) }),
+    labels: { direction: 'inbound', peerIdentity, tls: peerIdentity !== undefined, target: undefined },
+  });
+  const webId = 'spiffe://weft.local/ns/shop/sa/web';
+  const cart = (...all: TrafficSeries[]) => ['shop/cart-1', trafficReport(workload, all)] as const;
+  const after = new Map([
+    ...look(call('cart', 30), call('cart-alias', 10)),
+    cart(inbound(webId, 20), inbound(undefined, 5)),
+  ]);
+  const before = new Map([cart(inbound(webId, 0), inbound(undefined, 1))]);
+  const rows = trafficRows(before, after, 10);
+  const shown = rows.map((r) => [r.source, r.destination, r.perSecond, r.successRate, r.refusals]);
+  assert.deepEqual(shown, [
+    ['shop/web', 'shop/cart', 3, 0.5, [{ reason: 'ACCESS_DENIED', perSecond: 1.5 }]],
+    ['shop/web', 'shop/cart-alias', 1, 0.5, [{ reason: 'ACCESS_DENIED', perSecond: 0.5 }]],
+    ['(unmeshed)', 'shop/cart', 0.4, 0, [{ reason: 'ACCESS_DENIED', perSecond: 0.4 }]],
+  ]);
+});
+
+test('traffic rows: a proxy that restarted between the looks counts from zero', () => {
+  const rows = trafficRows(
+    look(series('v1', { requests: 100, successes: 100 })),
+    look(series('v1', { requests: 5, successes: 5 })),
+    1,
+  );
+  assert.equal(rows[0]?.perSecond, 5);
 });
