@@ -8,7 +8,14 @@ import { defaultLimits as defaultCodecLimits } from './codec/limits.ts';
 import { TimerWheel } from './codec/timer-wheel.ts';
 import { stack, type Exchange } from './exchange.ts';
 import { access, forwardInbound, hopHeaders, ownAddress, type InboundExchange } from './filter/inbound.ts';
-import { chooseBackend, findService, forwardOutbound, loopGuard, stripIdentity } from './filter/outbound.ts';
+import {
+  chooseBackend,
+  findService,
+  forwardOutbound,
+  loopGuard,
+  notConfigured,
+  stripIdentity,
+} from './filter/outbound.ts';
 import { probePort } from './filter/probe.ts';
 import { recordInbound, recordOutbound } from './filter/record.ts';
 import { destinationGuard } from './guard.ts';
@@ -28,7 +35,7 @@ import { TrafficBook } from './traffic-book.ts';
 /** One configuration, compiled: what is replaced as a whole when the next one comes. */
 export interface CompiledConfig {
   readonly source: ProxyConfig | undefined;
-  readonly outbound: OutboundState | undefined;
+  readonly outbound: OutboundState;
   readonly inbound: InboundState;
 }
 
@@ -53,17 +60,23 @@ export function createProxy(options: ProxyOptions): Proxy {
  * @throws PatternError when a pattern of it is none; the configuration is refused then, as a whole
  */
 export function compileConfig(config: ProxyConfig | undefined, options: ProxyOptions, shared: Shared): CompiledConfig {
-  const outbound = config === undefined ? undefined : compileOutbound(config, options, shared);
+  const outbound = compileOutbound(config, options, shared);
   return { source: config, outbound, inbound: compileInbound(config, options, shared) };
 }
 
-function compileOutbound(config: ProxyConfig, { random, clock }: ProxyOptions, shared: Shared): OutboundState {
+function compileOutbound(
+  config: ProxyConfig | undefined,
+  { random, clock }: ProxyOptions,
+  shared: Shared,
+): OutboundState {
   const { registry, book, guard, limits, upstreams, instance, stripped, unknown } = shared;
+  const recorded = recordOutbound(shared.recording, unknown);
+  if (config === undefined) return { directory: undefined, handle: stack([recorded], notConfigured) };
   const directory = buildDirectory(config, { registry, random, book });
   const handle = stack(
     [
-      recordOutbound(shared.recording, unknown), // outermost: what is refused below is counted too
-      loopGuard(instance), // before the strip, which takes the header that it reads
+      recorded, // outermost: what is refused below is counted too
+      loopGuard(instance, shared.ownConnections), // before the strip, which takes the header that it reads
       stripIdentity(stripped.all), // before anything looks at headers: a split's matches must not see forged ones
       findService({ directory, lookUp: shared.lookUp, forbidden: guard.forbidden }), // by address first
       chooseBackend(random), // once per exchange, so that attempts stay with the backend

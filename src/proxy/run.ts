@@ -61,7 +61,7 @@ export class ProxyRun {
   }
 
   handleOutbound(exchange: OutboundExchange): void {
-    this.#compiled.outbound?.handle(exchange);
+    this.#compiled.outbound.handle(exchange);
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -115,7 +115,7 @@ export class ProxyRun {
   }
 
   #outboundServer(originalDestination: typeof localDestination): OutboundServer {
-    const { timers, limits, ownConnections, lookups } = this.#shared;
+    const { timers, limits, lookups } = this.#shared;
     return new OutboundServer({
       state: () => this.#compiled.outbound,
       lookUp: lookups && ((destination) => lookups.ask(destination)),
@@ -123,7 +123,6 @@ export class ProxyRun {
       clock: this.#options.clock,
       timers,
       limits,
-      ownConnections,
       originalDestination,
     });
   }
@@ -256,7 +255,7 @@ export class ProxyRun {
       listeners: listeners.map(({ kind, address, port, connections }) => ({ kind, address, port, connections })),
       config: {
         resources: source?.size ?? 0,
-        services: outbound?.directory.services ?? 0,
+        services: outbound.directory?.services ?? 0,
         mode: inbound.policy?.mode,
         refused: this.#refused,
       },

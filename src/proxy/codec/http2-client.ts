@@ -38,6 +38,7 @@ class Http2ClientConnection implements ClientConnection {
   constructor(socket: Socket, options: Http2ClientOptions) {
     const settings = { ...defaultHttp2Settings, ...options.settings };
     socket.on('error', () => {}); // the session hears of it as well, and its streams
+    socket.allowHalfOpen = false; // HTTP/2 knows no half-open connection: without this a FIN would go unnoticed
     const session = connect('http://peer', {
       ...sessionOptions(settings, options.limits),
       peerMaxConcurrentStreams: STREAMS_BEFORE_SETTINGS,

@@ -39,6 +39,7 @@ class Http2ServerConnection implements ServerConnection {
     this.#options = options;
     const settings = { ...defaultHttp2Settings, ...options.settings };
     socket.on('error', () => {}); // the session hears of it as well, and its streams
+    socket.allowHalfOpen = false; // HTTP/2 knows no half-open connection: without this a FIN would go unnoticed
     socket.pause(); // the session reads the handle; what was read before it takes from the socket's buffer
     if (options.firstBytes !== undefined && options.firstBytes.length > 0) socket.unshift(options.firstBytes);
     const session = performServerHandshake(socket, sessionOptions(settings, options.limits));

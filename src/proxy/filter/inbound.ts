@@ -42,11 +42,11 @@ export interface Arrival {
 }
 
 /** Reads the hop's headers off what came through a tunnel. They come from a verified peer, so they are believed. */
-export function readHopHeaders(exchange: InboundExchange): string | undefined {
+function readHopHeaders(exchange: InboundExchange): string | undefined {
   const { head } = exchange;
   const destination = header(head.headers, DESTINATION_HEADER);
   const version = header(head.headers, VERSION_HEADER);
-  if (version === '1.0' || version === '1.1' || version === '2') head.version = version;
+  head.version = version === '1.0' || version === '2' ? version : '1.1';
   exchange.destination = destination === undefined ? undefined : parseDestination(destination);
   if (exchange.destination === undefined) return `the stream has no valid ${DESTINATION_HEADER}`;
   return undefined;

@@ -47,17 +47,24 @@ export class OutboundExchange extends Exchange {
 }
 
 /**
- * Refuses what passed this very proxy before (suites 3.4): the via header of HTTP. Raw connections that come back are
- * recognised where they are accepted.
+ * Refuses what passed this very proxy before (suites 3.4): known by the via header of HTTP, or by a connection that this
+ * proxy has dialled itself.
  * @param instance random name of this process
+ * @param ownConnections local addresses of plain connections that are dialled
  */
-export function loopGuard(instance: string): Filter<OutboundExchange> {
+export function loopGuard(instance: string, ownConnections: ReadonlySet<string>): Filter<OutboundExchange> {
   return (next) =>
     function loopGuardFilter(exchange) {
       const via = header(exchange.head.headers, VIA_HEADER);
-      if (via === undefined || !via.includes(instance)) return next(exchange);
-      refuse(exchange, 'LOOP_DETECTED', 'this request has passed this sidecar before');
+      const passed = via !== undefined && via.includes(instance);
+      if (!passed && !ownConnections.has(exchange.peer.address)) return next(exchange);
+      refuse(exchange, 'LOOP_DETECTED', 'this has passed this sidecar before');
     };
+}
+
+/** What there is before the first configuration. */
+export function notConfigured(exchange: OutboundExchange): void {
+  refuse(exchange, 'NOT_CONFIGURED', 'this sidecar has no configuration yet');
 }
 
 /** Takes from the app's request what only the mesh may say. */

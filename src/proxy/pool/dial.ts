@@ -6,7 +6,7 @@ import type { ClientConnection, CodecLimits } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { formatDestination, type Destination } from '../destination.ts';
 import { ProxyError } from '../error.ts';
-import { HOP_PROTOCOLS, type LiveCredentials } from '../live-credentials.ts';
+import { HOP_PROTOCOLS, type LiveCredentials, type TlsIdentity } from '../live-credentials.ts';
 import { TcpConnection } from '../tcp-stream.ts';
 import { ignore, type Connect } from './connect.ts';
 import type { Dial } from './pool.ts';
@@ -38,24 +38,35 @@ export function dialPlain(options: DialOptions, destination: Destination, kind: 
 /** Tunnels to a peer's sidecar: nothing is sent before the far end has proved to be `expected`. */
 export function dialTunnel(options: DialOptions, destination: Destination, expected: string): Dial {
   const { connect, timers, codec: limits } = options;
-  return (done) =>
+  const name = formatDestination(destination);
+  return (done) => {
+    const identity = options.credentials.current();
+    if (identity === undefined) {
+      const error = new ProxyError(
+        'NOT_CONFIGURED',
+        'this proxy has no certificate yet, so it cannot call meshed peers',
+      );
+      return process.nextTick(done, error);
+    }
     connect(destination, (result) => {
       if (result instanceof ProxyError) return done(result);
-      handshake(options, result, formatDestination(destination), expected, (secured) => {
+      handshake(options, result, identity, name, expected, (secured) => {
         done(secured instanceof ProxyError ? secured : http2Client(secured, { timers, limits }));
       });
     });
+  };
 }
 
 type Handshaken = (result: TLSSocket | ProxyError) => void;
 
-function handshake(options: DialOptions, socket: Socket, name: string, expected: string, done: Handshaken): void {
-  const identity = options.credentials.current();
-  if (identity === undefined) {
-    socket.on('error', ignore);
-    socket.destroy();
-    return done(new ProxyError('NOT_CONFIGURED', 'this proxy has no certificate yet, so it cannot call meshed peers'));
-  }
+function handshake(
+  options: DialOptions,
+  socket: Socket,
+  identity: TlsIdentity,
+  name: string,
+  expected: string,
+  done: Handshaken,
+): void {
   const secured = tlsConnect({
     socket,
     secureContext: identity.context,

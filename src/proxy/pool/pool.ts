@@ -40,7 +40,7 @@ export interface PoolState {
   readonly failed: number;
 }
 
-/** Opens one connection; calls back exactly once. */
+/** Opens one connection; calls back exactly once, never before it returns. */
 export type Dial = (done: (result: ClientConnection | ProxyError) => void) => void;
 
 /** What a cancelled waiter is told. */

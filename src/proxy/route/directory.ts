@@ -1,5 +1,13 @@
 import type { Random } from '../../base/random.ts';
-import type { Endpoint, EndpointsResource, PortProtocol, ProxyConfig, ServiceResource } from '../../mesh/resources.ts';
+import {
+  endpointsKey,
+  type Endpoint,
+  type EndpointsResource,
+  type PortProtocol,
+  type ProxyConfig,
+  type ServiceResource,
+} from '../../mesh/resources.ts';
+import type { LiveEndpoint } from '../balance/live-endpoint.ts';
 import type { EndpointRegistry } from '../balance/registry.ts';
 import { p2c, type Balancer } from '../balance/p2c.ts';
 import { formatDestination, type Destination } from '../destination.ts';
@@ -65,13 +73,14 @@ class CompiledDirectory implements Directory {
     for (const service of services) {
       this.#addService(service, router);
       for (const port of service.ports) {
-        protocols.set(`endpoints/${service.namespace}/${service.name}/${port.number}`, port.protocol);
+        protocols.set(endpointsKey(service.namespace, service.name, port.number), port.protocol);
       }
     }
     for (const resource of endpoints) this.#addEndpoints(resource, protocols.get(resource.key), opaque);
   }
 
   #addService(service: ServiceResource, router: RouterOptions): void {
+    const own = (port: number) => router.balancer(endpointsKey(service.namespace, service.name, port)).endpoints;
     const ports = new Map(service.ports.map((port) => [port.number, routedPort(service, port, router)]));
     for (const address of service.addresses) {
       this.#clusterIps.add(address);
@@ -80,7 +89,7 @@ class CompiledDirectory implements Directory {
         if (!this.#addresses.has(key)) this.#addresses.set(key, port);
       }
     }
-    const named: NamedService = { headless: service.addresses.length === 0, ports };
+    const named: NamedService = { headless: service.addresses.length === 0, ports, own };
     for (const host of service.hostnames) if (!this.#hosts.has(host)) this.#hosts.set(host, named);
   }
 
@@ -108,7 +117,8 @@ class CompiledDirectory implements Directory {
     if (authority === undefined) return undefined;
     const named = this.#hosts.get(hostOf(authority));
     if (named === undefined || !named.headless) return undefined;
-    for (const port of named.ports.values()) if (serves(port, endpoint)) return port;
+    const same = (e: LiveEndpoint) => e.endpoint.address === endpoint.address && e.endpoint.port === endpoint.port;
+    for (const [number, port] of named.ports) if (named.own(number).some(same)) return port;
     return undefined;
   }
 
@@ -129,10 +139,8 @@ class CompiledDirectory implements Directory {
     if (port !== undefined) return port;
     if (!named.headless) return 'noSuchPort';
     // The name of a headless Service leads to pods, which are called on their own port
-    for (const other of named.ports.values()) {
-      if (other.backends.some((b) => b.balancer.endpoints.some((e) => e.endpoint.port === destination.port))) {
-        return other;
-      }
+    for (const [number, other] of named.ports) {
+      if (named.own(number).some((e) => e.endpoint.port === destination.port)) return other;
     }
     return 'noSuchPort';
   }
@@ -141,6 +149,8 @@ class CompiledDirectory implements Directory {
 interface NamedService {
   readonly headless: boolean;
   readonly ports: ReadonlyMap<number, RoutedPort>;
+  /** The pods behind a port of the Service itself, wherever a split sends its traffic. */
+  readonly own: (port: number) => readonly LiveEndpoint[];
 }
 
 interface DirectEndpoint {
@@ -165,10 +175,4 @@ function hostOf(authority: string): string {
   const host = colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
   const lower = host.toLowerCase();
   return lower.endsWith('.') ? lower.slice(0, -1) : lower;
-}
-
-function serves(port: RoutedPort, endpoint: Endpoint): boolean {
-  return port.backends.some(({ balancer }) =>
-    balancer.endpoints.some((e) => e.endpoint.address === endpoint.address && e.endpoint.port === endpoint.port),
-  );
 }

@@ -23,8 +23,6 @@ export interface RoutedPort {
   chooseTcp(random: Random): Chosen | NoBackend | undefined;
   /** Counters of what was refused before a backend was chosen. */
   readonly refused: TrafficSeries;
-  /** Every backend of every route. */
-  readonly backends: readonly Chosen[];
 }
 
 /** A backend with everything that an attempt needs. */
@@ -56,7 +54,6 @@ export function routedPort(
     name: `${service.namespace}/${service.name}/${port.number}`,
     protocol: port.protocol,
     refused: options.book.series(outboundLabels(called, service.name, undefined)),
-    backends: routes.flatMap((route) => [...route.chosen.values()]),
     chooseHttp(head, random) {
       for (const route of routes) {
         if (route.matches !== undefined && !matches(route.matches, head)) continue;
@@ -84,7 +81,6 @@ interface Called {
 interface CompiledRoute {
   readonly tcp: boolean;
   readonly matches: HttpMatcher | undefined;
-  readonly chosen: ReadonlyMap<Backend, Chosen>;
   choose(random: Random): Chosen | NoBackend;
 }
 
@@ -103,7 +99,6 @@ function compileRoute(called: Called, route: Route, { balancer, book }: RouterOp
   return {
     tcp: route.tcp,
     matches: route.matches === undefined ? undefined : httpMatcher(route.matches),
-    chosen,
     choose(random) {
       const backend = pick(random);
       return typeof backend === 'string' ? backend : chosen.get(backend)!;

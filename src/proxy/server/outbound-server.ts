@@ -8,7 +8,6 @@ import { OutboundExchange } from '../filter/outbound.ts';
 import type { ProxyLimits } from '../limits.ts';
 import type { OriginalDestination } from '../original-destination.ts';
 import { ignore, socketName } from '../pool/connect.ts';
-import { refuse } from '../refuse.ts';
 import type { Directory, Found } from '../route/directory.ts';
 import { serveTcp, tcpHead } from '../tcp-stream.ts';
 import { detectProtocol } from './first-bytes.ts';
@@ -16,21 +15,20 @@ import type { Serving } from './serving.ts';
 
 /** The outbound half of one configuration. */
 export interface OutboundState {
-  readonly directory: Directory;
+  /** Undefined before the first configuration: then everything is refused. */
+  readonly directory: Directory | undefined;
   readonly handle: Handler<OutboundExchange>;
 }
 
 export interface OutboundServerOptions {
-  /** The newest configuration's; undefined before the first: then everything is refused. */
-  readonly state: () => OutboundState | undefined;
+  /** The newest configuration's. */
+  readonly state: () => OutboundState;
   /** Asks the control plane about a destination; resolves, whatever the answer, within the time limit. */
   readonly lookUp: ((destination: Destination) => Promise<void>) | undefined;
   readonly serving: Serving;
   readonly timers: TimerWheel;
   readonly clock: Clock;
   readonly limits: ProxyLimits;
-  /** Local addresses of connections that this proxy has dialled. */
-  readonly ownConnections: ReadonlySet<string>;
   readonly originalDestination: OriginalDestination;
 }
 
@@ -66,7 +64,7 @@ export class OutboundServer {
   }
 
   #find(destination: Destination): Found {
-    const directory = this.#options.state()?.directory;
+    const directory = this.#options.state().directory;
     if (directory === undefined) return 'unknown';
     const found = directory.byAddress(destination, undefined);
     return found === 'unknown' ? directory.byName(destination) : found;
@@ -116,7 +114,7 @@ export class OutboundServer {
     return (head: RequestHead, stream: ServerStream): void => {
       const kind = head.method === 'CONNECT' && head.protocol === undefined ? 'tcp' : 'http';
       const exchange = this.#exchange(kind, head, stream, peer, destinationOf(head));
-      this.#pass(exchange);
+      this.#options.state().handle(exchange);
     };
   }
 
@@ -124,7 +122,9 @@ export class OutboundServer {
     if (socket.destroyed) return;
     const peer = plainPeer(socket);
     const head = tcpHead(formatDestination(destination));
-    serveTcp(socket, first, (stream) => this.#pass(this.#exchange('tcp', head, stream, peer, destination)));
+    serveTcp(socket, first, (stream) => {
+      this.#options.state().handle(this.#exchange('tcp', head, stream, peer, destination));
+    });
   }
 
   #exchange(
@@ -135,15 +135,6 @@ export class OutboundServer {
     destination: Destination | undefined,
   ): OutboundExchange {
     return new OutboundExchange(kind, head, stream, peer, this.#options.clock.now(), destination);
-  }
-
-  #pass(exchange: OutboundExchange): void {
-    const state = this.#options.state();
-    if (state === undefined) return refuse(exchange, 'NOT_CONFIGURED', 'this sidecar has no configuration yet');
-    if (this.#options.ownConnections.has(exchange.peer.address)) {
-      return refuse(exchange, 'LOOP_DETECTED', 'this connection was dialled by this sidecar itself');
-    }
-    state.handle(exchange);
   }
 }
 
