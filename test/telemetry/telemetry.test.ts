@@ -202,7 +202,7 @@ test('log: no byte of a field reaches a terminal as a command, and large values 
     ['__proto__']: { polluted: true },
   });
   assert.equal(lines.length, 1);
-   
+
   assert.doesNotMatch(lines[0]!.trimEnd(), /[\u0000-\u001f\u007f-\u009f\u2028-\u202e]/);
   assert.ok(lines[0]!.length < 4000, `${lines[0]!.length} characters`);
   const line = JSON.parse(lines[0]!) as Record<string, unknown>;
