@@ -1,10 +1,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import type { Logger } from '../base/log.ts';
-import { type Watch, WatchSource } from '../base/watch.ts';
+import type { Watch } from '../base/watch.ts';
 import type { SmiObject, SnapshotKind, SnapshotObject } from '../spec/read.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { SNAPSHOT_FIELDS, snapshotKey } from '../spec/snapshot-store.ts';
+import { Alarm } from './alarm.ts';
 import type { KubernetesApi } from './api.ts';
 import { conditionOfFinding, type FaultyCondition, type Progress, sentence } from './conditions.ts';
 import { EventRecorder } from './event-recorder.ts';
@@ -36,7 +37,7 @@ export interface Report {
 export interface Reporter {
   /** Level-based: takes the whole truth each time and writes what is new. Throws when the API server cannot be reached. */
   report(report: Report, signal: AbortSignal): Promise<void>;
-  /** Changes when something that still holds should be said again: whoever calls `report` should then do so. */
+  /** Changes when something should be said again, or was put off: whoever calls `report` should then do so. */
   readonly due: Pick<Watch<unknown>, 'subscribe'>;
 }
 
@@ -50,20 +51,7 @@ export function reporter(options: ReporterOptions): Reporter {
   const statuses = new StatusWriter({ ...options, conditionOf });
   /** Finding -> when it was last said. */
   let said = new Map<string, number>();
-  const due = new WatchSource(0);
-  let waiting = false;
-
-  /** The world may stand still for longer than an Event lives. */
-  function callBack(signal: AbortSignal): void {
-    if (waiting || said.size === 0) return;
-    waiting = true;
-    const oldest = Math.min(...said.values());
-    const over = () => (waiting = false);
-    clock.sleep(oldest + REPEAT_MS - clock.now(), signal).then(() => {
-      over();
-      due.set(clock.now());
-    }, over);
-  }
+  const alarm = new Alarm(clock);
 
   async function recordEvents({ snapshot, diagnostics }: Report, signal: AbortSignal): Promise<void> {
     const present = new Map(diagnostics.map((d) => [findingKey(d), d]));
@@ -80,12 +68,13 @@ export function reporter(options: ReporterOptions): Reporter {
     const objects = smiObjects(snapshot);
     statuses.keep(new Set(objects.map(statusKey)));
     await inParallel(objects, WRITERS, async (object) => {
-      await statuses.write(object, findings.get(statusKey(object)) ?? [], progress?.(object), signal);
+      const laterMs = await statuses.write(object, findings.get(statusKey(object)) ?? [], progress?.(object), signal);
+      if (laterMs !== undefined) alarm.set(laterMs, signal);
     });
   }
 
   return {
-    due,
+    due: alarm.rings,
     async report(report, signal) {
       if (leading.current() !== true) {
         said.clear();
@@ -93,7 +82,8 @@ export function reporter(options: ReporterOptions): Reporter {
         return;
       }
       const results = await Promise.allSettled([writeStatuses(report, signal), recordEvents(report, signal)]);
-      callBack(signal);
+      // the world may stand still for longer than an Event lives
+      if (said.size > 0) alarm.set(Math.min(...said.values()) + REPEAT_MS, signal);
       const failed = results.find((result) => result.status === 'rejected');
       if (failed === undefined) return;
       log.debug('some of the report could not be written', { error: String(failed.reason) });

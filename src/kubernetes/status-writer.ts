@@ -19,7 +19,12 @@ export interface StatusWriterOptions {
 interface Written {
   readonly uid: string;
   readonly conditions: readonly Condition[];
+  /** When it was last written; long ago if not by us. */
+  readonly atMs: number;
 }
+
+/** While thousands of sidecars take a change over, "live on 17 of 2000" is not written more often than this. */
+const PROGRESS_MS = 5_000;
 
 /**
  * Writes conditions into SMI objects, and only when they change: each write moves the object's resourceVersion, and a
@@ -44,23 +49,26 @@ export class StatusWriter {
     for (const key of this.#written.keys()) if (!keys.has(key)) this.#written.delete(key);
   }
 
-  /** Brings the conditions of one object up to date. Gives back whether it had to write. */
+  /** Brings the conditions of one object up to date. Gives back a time when a write that was put off should be tried. */
   async write(
     object: SmiObject,
     findings: readonly Diagnostic[],
     progress: Progress | undefined,
     signal: AbortSignal,
-  ): Promise<boolean> {
+  ): Promise<number | undefined> {
     const key = statusKey(object);
     const known = this.#written.get(key);
     const current = known?.uid === object.metadata.uid ? known : await this.#read(object, signal);
-    if (current === undefined) return false; // deleted, or made anew, in the meantime: the watch will tell
+    if (current === undefined) return undefined; // deleted, or made anew, in the meantime: the watch will tell
     const now = new Date(this.#options.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z'); // metav1.Time has whole seconds
     const conditions = conditionsOf(object, findings, this.#options.conditionOf, progress, current.conditions, now);
     const changed = !isDeepStrictEqual(conditions, current.conditions);
-    if (changed && !(await this.#patch(object, conditions, signal))) return false;
-    this.#written.set(key, { uid: object.metadata.uid, conditions });
-    return changed;
+    const dueMs = current.atMs + PROGRESS_MS;
+    if (changed && this.#options.clock.now() < dueMs && onlyProgress(conditions, current.conditions)) return dueMs;
+    if (changed && !(await this.#patch(object, conditions, signal))) return undefined;
+    const atMs = changed ? this.#options.clock.now() : current.atMs;
+    this.#written.set(key, { uid: object.metadata.uid, conditions, atMs });
+    return undefined;
   }
 
   async #read(object: SmiObject, signal: AbortSignal): Promise<Written | undefined> {
@@ -68,7 +76,7 @@ export class StatusWriter {
       const raw = new Json(await this.#options.api.call({ method: 'GET', path: pathTo(object) }, signal), '', []);
       const uid = raw.at('metadata').at('uid').optionalString() ?? '';
       if (uid !== object.metadata.uid) return undefined;
-      return { uid, conditions: (raw.at('status').at('conditions').items() ?? []).map(readCondition) };
+      return { uid, conditions: (raw.at('status').at('conditions').items() ?? []).map(readCondition), atMs: -Infinity };
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -97,6 +105,12 @@ export function statusKey(object: Pick<SmiObject, 'kind' | 'metadata'>): string 
 
 function pathTo(object: SmiObject): string {
   return pathOf(watchedKind(object.kind), object.metadata.namespace, object.metadata.name);
+}
+
+/** Whether nothing but the number of sidecars differs. */
+function onlyProgress(a: readonly Condition[], b: readonly Condition[]): boolean {
+  const rest = (all: readonly Condition[]) => all.map((c) => (c.type === 'Programmed' ? { ...c, message: '' } : c));
+  return isDeepStrictEqual(rest(a), rest(b));
 }
 
 function readCondition(condition: Json): Condition {

@@ -145,6 +145,21 @@ test('reporter: tells how many sidecars have it', async (t) => {
   assert.equal(shown()?.[3], 'Programmed=True Programmed');
 });
 
+test('reporter: the way of a change to many sidecars is a few writes, and ends with the truth', async (t) => {
+  const { clock, progress, conditions, writes, due } = await started(t);
+  const message = () => conditions()?.[3]?.message;
+  let asked = 0;
+  due.subscribe(() => (asked += 1));
+  for (let live = 0; live < 100; live += 1) await progress({ live, of: 200 });
+  assert.deepEqual([writes(), message()], [1, 'live on 0 of 200 sidecars']);
+  await clock.advance(5_000);
+  assert.equal(asked, 1);
+  await progress({ live: 100, of: 200 });
+  assert.deepEqual([writes(), message()], [2, 'live on 100 of 200 sidecars']);
+  await progress({ live: 200, of: 200 });
+  assert.deepEqual([writes(), message()], [3, 'live on 200 of 200 sidecars']);
+});
+
 test('reporter: an object that was deleted and made anew is looked at again', async (t) => {
   const { server, say, shown } = await started(t);
   await say();
