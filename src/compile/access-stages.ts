@@ -1,5 +1,4 @@
-import type { PolicyMode } from '../mesh/resources.ts';
-import type { InboundResource } from '../mesh/resources.ts';
+import type { InboundResource, PolicyMode } from '../mesh/resources.ts';
 import type { Service } from '../spec/kubernetes.ts';
 import type { TrafficTarget } from '../spec/smi.ts';
 import type { Snapshot } from '../spec/snapshot.ts';

@@ -9,7 +9,8 @@ export function about(object: KubernetesObject, finding: Finding): Diagnostic {
   return { ...finding, object: refOf(object) };
 }
 
-function refOf(object: KubernetesObject): ObjectRef {
+/** How diagnostics name an object. */
+export function refOf(object: KubernetesObject): ObjectRef {
   const { namespace, name, uid } = object.metadata;
   const { apiVersion, kind } = object;
   return uid === '' ? { apiVersion, kind, namespace, name } : { apiVersion, kind, namespace, name, uid };

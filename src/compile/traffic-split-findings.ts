@@ -3,9 +3,6 @@ import { listed, listedPorts, type Finding } from './finding.ts';
 
 // What is said about TrafficSplits, in one place: the rules stay readable, and so do the sentences.
 
-/** Stands for no finding at all. */
-export const NOTHING: Finding = { code: '', level: 'info', path: '', message: '', fix: '' };
-
 export function noSpec(): Finding {
   return {
     code: 'SMI1201',

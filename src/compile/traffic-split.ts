@@ -2,7 +2,7 @@ import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import { endpointsKey, type Backend, type HttpMatch } from '../mesh/resources.ts';
 import type { Service } from '../spec/kubernetes.ts';
 import type { TrafficSplit } from '../spec/smi.ts';
-import { about, type Finding } from './finding.ts';
+import { about, refOf, type Finding } from './finding.ts';
 import type { CompiledGroup } from './http-route-group.ts';
 import { readServiceName } from './service-name.ts';
 import * as say from './traffic-split-findings.ts';
@@ -42,10 +42,9 @@ export function compileSplit(split: TrafficSplit, context: SplitContext): SplitP
   const root = rootOf(split, context, report);
   const matches = matchesOf(split, context, report);
   const { namespace, name } = split.metadata;
-  const object = about(split, say.NOTHING).object;
   return {
     name: `TrafficSplit ${namespace}/${name}`,
-    object,
+    object: refOf(split),
     root: root && `${root.metadata.namespace}/${root.metadata.name}`,
     matches,
     ports: root === undefined ? new Map() : backendsByPort(root, sharesOf(split, context, report), report),
