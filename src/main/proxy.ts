@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { dirname, join, resolve } from 'node:path';
-import { type AdminRoute, jsonReply, textReply } from '../base/admin-route.ts';
+import { type AdminReply, type AdminRoute, jsonReply, textReply } from '../base/admin-route.ts';
 import { systemClock as clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { runAll, type Task } from '../base/run-all.ts';
@@ -22,8 +22,8 @@ import { createProxy } from '../proxy/assemble.ts';
 import { parseConfigFile } from '../proxy/config-file.ts';
 import type { Proxy, ProxyListeners } from '../proxy/options.ts';
 import { serveAdmin } from '../telemetry/admin-server.ts';
-import { processMetrics } from '../telemetry/metrics.ts';
-import { registerTrafficMetrics } from '../telemetry/traffic-metrics.ts';
+import type { ProcessMetrics } from '../telemetry/metrics.ts';
+import type { TrafficSource } from '../telemetry/traffic-metrics.ts';
 import { processLog } from './process-log.ts';
 import { untilInterrupted } from './signals.ts';
 
@@ -135,12 +135,16 @@ function podListeners(address: string, capture: ProxyOptions['capture']): ProxyL
 }
 
 function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<ProxyConfig>, log: Logger): Task {
-  const metrics = processMetrics();
   const workload = (): WorkloadLabels | undefined => {
     const resource = config.current()?.get('workload');
     return resource?.type === 'workload' ? resource.labels : undefined;
   };
-  registerTrafficMetrics(metrics.registry, { workload, traffic: () => dataPath.traffic() });
+  let metrics: Promise<ProcessMetrics> | undefined;
+  const page = async (): Promise<AdminReply> => {
+    metrics ??= exposition({ workload, traffic: () => dataPath.traffic() });
+    const { contentType, text } = await metrics;
+    return { status: 200, contentType, body: await text() };
+  };
   const routes: AdminRoute[] = [
     {
       path: '/ready',
@@ -150,11 +154,7 @@ function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<Pr
           ? textReply('ready')
           : textReply('not ready: no configuration or no certificate yet', 503),
     },
-    {
-      path: '/metrics',
-      public: true,
-      handle: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.text() }),
-    },
+    { path: '/metrics', public: true, handle: page },
     {
       path: '/config_dump',
       handle: () => jsonReply({ state: dataPath.describe(), resources: [...(config.current()?.values() ?? [])] }),
@@ -162,6 +162,17 @@ function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<Pr
     { path: '/traffic', handle: () => jsonReply(trafficReport(workload(), dataPath.traffic())) },
   ];
   return (stop) => serveAdmin({ host, port, routes, log }, stop);
+}
+
+/** Loaded when somebody first asks: prom-client costs 14 MB, and sidecars that nobody scrapes are many. */
+async function exposition(source: TrafficSource): Promise<ProcessMetrics> {
+  const [{ processMetrics }, { registerTrafficMetrics }] = await Promise.all([
+    import('../telemetry/metrics.ts'),
+    import('../telemetry/traffic-metrics.ts'),
+  ]);
+  const metrics = processMetrics();
+  registerTrafficMetrics(metrics.registry, source);
+  return metrics;
 }
 
 /** Says once on standard output that traffic is served. */
