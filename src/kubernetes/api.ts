@@ -48,7 +48,11 @@ export function kubernetesApi({ config, timeoutMs = 60_000 }: KubernetesApiOptio
 
   async function open(request: ApiRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
     const url = new URL(server + request.path);
-    const options: https.RequestOptions = { method: request.method, signal, headers: { accept: 'application/json' } };
+    const options: https.RequestOptions = {
+      method: request.method,
+      signal,
+      headers: { accept: 'application/json', 'user-agent': 'weft' },
+    };
     await config.applyToHTTPSOptions(options);
     if (config.getCurrentCluster()?.proxyUrl === undefined) options.agent = agents[url.protocol as keyof typeof agents];
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));

@@ -25,6 +25,10 @@ export function kubernetesClient(access: KubernetesAccess): KubernetesClient {
   const config = loadConfig(access);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error(`${nameOf(access)} names no cluster: set its current-context`);
+  if (!URL.canParse(cluster.server)) {
+    const fix = 'inCluster' in access ? 'outside of a cluster give a kubeconfig' : 'correct clusters[].cluster.server';
+    throw new Error(`${nameOf(access)} leads to no API server (${cluster.server}): ${fix}`);
+  }
   const api = kubernetesApi({ config });
   return {
     server: cluster.server,

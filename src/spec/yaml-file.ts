@@ -1,4 +1,4 @@
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type ScalarTag } from 'yaml';
 import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import { Json } from './json.ts';
 
@@ -70,8 +70,22 @@ export function readYamlFile(
   return { objects: [], diagnostics: [...diagnostics, broken(file, message, 'split it')] };
 }
 
+/** kubectl reads YAML 1.1: an unquoted `on` is true, and where a text belongs the API server refuses it. */
+const YAML11_BOOLEAN: ScalarTag = {
+  tag: 'tag:yaml.org,2002:bool',
+  default: true,
+  test: /^(?:[yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF)$/,
+  resolve: (text) => /^(?:y|on)/i.test(text),
+};
+
 function parseDocuments(text: string, lineCounter: LineCounter): Document.Parsed[] {
-  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, merge: true, logLevel: 'silent' });
+  const documents = parseAllDocuments(text, {
+    lineCounter,
+    prettyErrors: false,
+    merge: true,
+    logLevel: 'silent',
+    customTags: [YAML11_BOOLEAN],
+  });
   return 'empty' in documents ? [] : documents;
 }
 

@@ -21,6 +21,14 @@ test('client: a kubeconfig that cannot be read is named', () => {
   assert.throws(() => kubernetesClient({ kubeconfigText: empty }), /names no cluster/);
 });
 
+test('client: without a cluster around it, inCluster says what to do instead', (t) => {
+  if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return t.skip('runs in a cluster');
+  assert.throws(
+    () => kubernetesClient({ inCluster: true }),
+    /leads to no API server .*: outside of a cluster give a kubeconfig/,
+  );
+});
+
 test('client: a refusal carries status, reason, message and how long to wait', async (t) => {
   const { server, client, signal } = await setup(t);
   server.intercept = (_, response) => {

@@ -52,6 +52,23 @@ test('yaml file: JSON is YAML', () => {
   assert.deepEqual(readYamlFile('f.json', '{"kind": "A"}').objects[0]?.raw, { kind: 'A' });
 });
 
+test('yaml file: values mean what they mean to kubectl, which reads YAML 1.1', () => {
+  const text = 'a: on\nb: No\nc: "on"\nd: true\ne: 1\nf: onward\ng: &m {x: 1}\nh: {<<: *m}\ni: ~\nj: y\n';
+  const expected = {
+    a: true,
+    b: false,
+    c: 'on',
+    d: true,
+    e: 1,
+    f: 'onward',
+    g: { x: 1 },
+    h: { x: 1 },
+    i: null,
+    j: true,
+  };
+  assert.deepEqual(readYamlFile('f', text).objects[0]?.raw, expected);
+});
+
 test('yaml file: a document that is not well-formed is reported with its line, and the others are read', () => {
   const { objects, diagnostics } = readYamlFile('f.yaml', 'kind: A\n---\nkind: B\nspec: [1, 2\n---\nkind: C\n');
   assert.deepEqual(objects.map((o) => (o.raw as { kind: string }).kind), ['A', 'C']); // prettier-ignore
