@@ -26,9 +26,10 @@ export class CaseFailure extends Error {}
 
 const POLL_MS = 150;
 const STABLE_POLL_MS = 700;
-const QUICK_SAMPLE = 200;
 /** While waiting for a change to arrive, a small sample decides; it may be wrong one time in a thousand. */
-const QUICK_ALPHA = 0.001;
+const GLANCE_ALPHA = 0.001;
+const GLANCE_SHARE_REQUESTS = 200;
+const GLANCE_REQUESTS = 30;
 const SHARE_REQUESTS = 2000;
 
 /** What one case does with the mesh: objects, traffic, waiting. Keeps the evidence. */
@@ -145,23 +146,41 @@ export class Lab {
     return judge(observation, alpha);
   }
 
-  /** All of it must come true together within the propagation bound, stay true, and keep its shares. */
+  /**
+   * All of it must come true together within the propagation bound, hold for as many requests as are asked for, and
+   * stay true. While waiting and watching, fewer requests do.
+   */
   async expect(traffic: readonly Traffic[]): Promise<void> {
-    await this.eventually(() =>
-      this.#observeAll(traffic.map((item) => ({ item, quick: true }))).then((findings) => findings),
-    );
-    for (const item of traffic.filter(isShares)) await this.#judgeShares(item);
-    const steady = traffic.filter((item) => !isShares(item));
-    if (steady.length === 0) return;
+    await this.eventually(() => Promise.all(traffic.map((item) => this.#glance(item))));
+    for (const item of traffic) {
+      if (isShares(item)) await this.#judgeShares(item);
+      else if ((item.count ?? 1) > GLANCE_REQUESTS) this.#mustHold(await this.observe(item, this.#options.alpha));
+    }
+    await this.#staysTrue(traffic.filter((item) => !isShares(item)));
+  }
+
+  async #staysTrue(traffic: readonly Traffic[]): Promise<void> {
+    if (traffic.length === 0) return;
     const until = Date.now() + this.capabilities.stableSeconds * 1000;
     let last: readonly Finding[] = [];
     while (Date.now() < until) {
-      await sleep(Math.min(STABLE_POLL_MS, Math.max(0, until - Date.now())), undefined, { signal: this.signal });
-      last = await this.#observeAll(steady.map((item) => ({ item, quick: true })));
+      await this.pause(Math.min(STABLE_POLL_MS, Math.max(0, until - Date.now())));
+      last = await Promise.all(traffic.map((item) => this.#glance(item)));
       const broken = last.find(({ holds }) => !holds);
       if (broken !== undefined) throw this.#failure('it came true, but did not stay so', [broken]);
     }
     this.evidence.push(...last.map(({ text }) => text));
+  }
+
+  /** Enough to see whether a change has arrived. */
+  #glance(item: Traffic): Promise<Finding> {
+    if (isShares(item)) return this.observe(item, GLANCE_ALPHA, GLANCE_SHARE_REQUESTS);
+    return this.observe(item, 1, Math.min(item.count ?? 1, GLANCE_REQUESTS));
+  }
+
+  #mustHold(finding: Finding): void {
+    if (!finding.holds) throw this.#failure('it came true for a few requests, but not for all', [finding]);
+    this.evidence.push(finding.text);
   }
 
   /** Repeats until every finding holds; fails with the last ones when the propagation bound is over. */
@@ -190,16 +209,6 @@ export class Lab {
   #failure(how: string, findings: readonly Finding[]): CaseFailure {
     this.evidence.push(...findings.map(({ text }) => `FAILED ${text}`));
     return new CaseFailure(`${how}: ${findings.map(({ text }) => text).join(' | ')}`);
-  }
-
-  async #observeAll(items: readonly { readonly item: Traffic; readonly quick: boolean }[]): Promise<Finding[]> {
-    return Promise.all(
-      items.map(({ item, quick }) =>
-        quick && isShares(item)
-          ? this.observe(item, QUICK_ALPHA, QUICK_SAMPLE)
-          : this.observe(item, this.#options.alpha),
-      ),
-    );
   }
 
   async #judgeShares(traffic: Traffic): Promise<void> {
