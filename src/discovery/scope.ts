@@ -28,6 +28,11 @@ export class Scope {
     { readonly full: ProxyConfig; readonly called: number; readonly config: ProxyConfig }
   >();
 
+  #own: { readonly configs: unknown; readonly keys: Map<string, readonly string[] | 'everything'> } = {
+    configs: undefined,
+    keys: new Map(),
+  };
+
   constructor(options: ScopeOptions) {
     this.#options = options;
     options.configs.subscribe(() => this.#forget());
@@ -41,7 +46,7 @@ export class Scope {
     const called = this.#called.get(pod) ?? new Set<string>();
     const known = this.#scoped.get(pod);
     if (known?.full === full && known.called === called.size) return known.config;
-    const config = cut(full, workload.namespace, called, this.#options.everythingUpTo);
+    const config = this.#cut(full, workload.namespace, called);
     this.#scoped.set(pod, { full, called: called.size, config });
     return config;
   }
@@ -64,6 +69,38 @@ export class Scope {
     if (called.size > 0) this.#called.set(pod, called);
   }
 
+  #cut(full: ProxyConfig, namespace: string, called: ReadonlySet<string>): ProxyConfig {
+    const own = this.#ownKeys(full, namespace);
+    if (own === 'everything') return full;
+    const config = new Map<string, Resource>();
+    for (const key of [...own, ...called]) {
+      const resource = full.get(key);
+      if (resource === undefined) continue;
+      config.set(key, resource);
+      if (resource.type !== 'service') continue;
+      for (const endpointsKey of endpointsOf(resource)) {
+        const endpoints = full.get(endpointsKey);
+        if (endpoints !== undefined) config.set(endpointsKey, endpoints);
+      }
+    }
+    return config;
+  }
+
+  /**
+   * What every proxy of a namespace gets. Looked up once per namespace and change: two thousand walks over a thousand
+   * services would take longer than the change may take to arrive.
+   */
+  #ownKeys(full: ProxyConfig, namespace: string): readonly string[] | 'everything' {
+    const configs = this.#options.configs.current();
+    if (this.#own.configs !== configs) this.#own = { configs, keys: new Map() };
+    let keys = this.#own.keys.get(namespace);
+    if (keys === undefined) {
+      keys = ownKeys(full, namespace, this.#options.everythingUpTo);
+      this.#own.keys.set(namespace, keys);
+    }
+    return keys;
+  }
+
   #forget(): void {
     const configs = this.#options.configs.current();
     for (const pod of this.#scoped.keys()) if (configs?.has(pod) !== true) this.#scoped.delete(pod);
@@ -74,24 +111,16 @@ export class Scope {
 /** More services than this are called by no app; a peer that names more is not believed. */
 const MAX_CALLED = 5000;
 
-function cut(full: ProxyConfig, namespace: string, called: ReadonlySet<string>, everythingUpTo: number): ProxyConfig {
-  const services: ServiceResource[] = [];
-  const own: Resource[] = [];
+function ownKeys(full: ProxyConfig, namespace: string, everythingUpTo: number): readonly string[] | 'everything' {
+  const keys: string[] = [];
+  let services = 0;
   for (const resource of full.values()) {
-    if (resource.type === 'service') services.push(resource);
-    else if (resource.type !== 'endpoints') own.push(resource);
-  }
-  if (services.length <= everythingUpTo) return full;
-  const config = new Map(own.map((resource) => [resource.key, resource]));
-  for (const service of services) {
-    if (service.namespace !== namespace && !called.has(service.key)) continue;
-    config.set(service.key, service);
-    for (const key of endpointsOf(service)) {
-      const endpoints = full.get(key);
-      if (endpoints !== undefined) config.set(key, endpoints);
+    if (resource.type === 'service') services++;
+    if (resource.type === 'service' ? resource.namespace === namespace : resource.type !== 'endpoints') {
+      keys.push(resource.key);
     }
   }
-  return config;
+  return services <= everythingUpTo ? 'everything' : keys;
 }
 
 function endpointsOf(service: ServiceResource): string[] {
