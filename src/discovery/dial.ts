@@ -8,7 +8,7 @@ import { trustBundle, verifyTlsPeer } from '../mesh/verify-peer.ts';
 export interface DialOptions {
   /** `https://host:port` of the controller. */
   readonly url: string;
-  /** PEM roots that the controller's certificate must lead to, read at each dial: the file changes when roots rotate. */
+  /** PEM roots that the controller's certificate may lead to, besides those of `credentials`; read at each dial. */
   readonly roots: () => Promise<readonly string[]>;
   /** SPIFFE ID that the controller must present. It, and not a host name, says who the controller is. */
   readonly controllerIdentity: string;
@@ -31,6 +31,8 @@ export interface ControllerDial {
 
 export const DISCOVERY_PATH = '/v1/discovery';
 const CONNECT_TIMEOUT_MS = 5000;
+/** The controller asks the Kubernetes API before it answers. */
+const ANSWER_TIMEOUT_MS = 15_000;
 const MAX_REPLY_BYTES = 1024 * 1024;
 
 /** How a sidecar reaches its controller: HTTP/2 over TLS 1.3, the controller verified by its SPIFFE ID. */
@@ -38,21 +40,25 @@ export function controllerDial(options: DialOptions): ControllerDial {
   return {
     async stream(signal) {
       const session = await open(options, signal);
-      const stream = session.request({ ':method': 'POST', ':path': DISCOVERY_PATH });
-      stream.on('close', () => session.destroy());
-      stream.on('error', () => session.destroy());
-      session.on('close', () => stream.destroy());
-      const [headers] = (await once(stream, 'response', { signal })) as [Record<string, string | number>];
-      if (headers[':status'] === 200) return stream;
-      session.destroy();
-      throw new Error(`the controller answered ${headers[':status']} to the discovery stream`);
+      try {
+        const stream = session.request({ ':method': 'POST', ':path': DISCOVERY_PATH });
+        stream.on('close', () => session.destroy());
+        stream.on('error', () => session.destroy());
+        session.on('close', () => stream.destroy());
+        const status = (await headOf(stream, signal))[':status'];
+        if (status !== 200) throw new Error(`the controller answered ${status} to the discovery stream`);
+        return stream;
+      } catch (error) {
+        session.destroy();
+        throw error;
+      }
     },
     async post(path, headers, body, signal) {
       const session = await open(options, signal);
       try {
         const stream = session.request({ ...headers, ':method': 'POST', ':path': path });
         stream.end(body);
-        const [head] = (await once(stream, 'response', { signal })) as [Record<string, string | number>];
+        const head = await headOf(stream, signal);
         let text = '';
         for await (const chunk of stream.setEncoding('utf8')) {
           text += chunk as string;
@@ -66,9 +72,22 @@ export function controllerDial(options: DialOptions): ControllerDial {
   };
 }
 
+async function headOf(stream: ClientHttp2Stream, signal: AbortSignal): Promise<Record<string, string | number>> {
+  const both = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]);
+  try {
+    const [head] = (await once(stream, 'response', { signal: both })) as [Record<string, string | number>];
+    return head;
+  } catch (error) {
+    if (!signal.aborted && both.aborted)
+      throw new Error(`the controller did not answer within ${ANSWER_TIMEOUT_MS} ms`);
+    throw error;
+  }
+}
+
 async function open(options: DialOptions, signal: AbortSignal): Promise<ClientHttp2Session> {
   const own = options.credentials();
-  const roots = await options.roots();
+  // Our own bundle came with our certificate and is newer than a file that nobody rewrites; the file serves the start.
+  const roots = [...(await options.roots()), ...(own?.trustBundle ?? [])];
   const session = connect(options.url, {
     minVersion: 'TLSv1.3',
     // Judged below by the SPIFFE rules: a dialled address, often a loopback one in local mode, identifies nobody.

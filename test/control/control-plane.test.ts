@@ -224,6 +224,36 @@ test('control plane: a sidecar sends nothing to a controller that it cannot veri
   await assert.rejects(dialed(CONTROLLER, ca), /does not sign \(401\)/); // the same call, trusted
 });
 
+test('control plane: a sidecar follows its controller to a new root, with only the old one in its file', async (t) => {
+  const cluster = shop();
+  const { source, ca, url } = await start(t, cluster);
+  source.set(cluster.snapshot());
+  const old = ca.trustBundle.current()!;
+  const next = authority();
+  const [now, later] = [ca, next].map((a) => a.state.current()!.signing);
+  ca.adopt({ stage: 'distributing', signing: now!, next: later!, since: Date.now() });
+  const signed = credentialsClient({
+    sign: (publicKey) => Promise.resolve(ca.sign({ identity: 'spiffe://cluster.local/ns/shop/sa/web', publicKey })),
+    clock: systemClock,
+    random: seeded(4),
+    trustDomain: 'cluster.local',
+  });
+  const stop = new AbortController();
+  const done = signed.run(stop.signal);
+  const credentials = await until(signed.credentials, () => true, never);
+  stop.abort();
+  await done;
+  ca.adopt({ stage: 'switched', signing: later!, previousTrust: now!.trust, since: Date.now() });
+  const second = await start(t, cluster, ca); // its own certificate is by the new root
+  second.source.set(cluster.snapshot());
+  const shared = { roots: () => Promise.resolve(old), controllerIdentity: CONTROLLER, clock: systemClock };
+  const starting = controllerDial({ ...shared, url: second.url, credentials: () => undefined });
+  await assert.rejects(starting.post('/', {}, '', never), /leads to no root/);
+  const running = controllerDial({ ...shared, url: second.url, credentials: () => credentials });
+  (await running.stream(never)).close();
+  assert.notEqual(second.url, url);
+});
+
 test('control plane: a controller that dies and comes back is found again, and nothing is sent twice', async (t) => {
   const cluster = shop();
   const first = await start(t, cluster);
