@@ -19,6 +19,8 @@ class TcpStream {
   readonly #socket: Socket;
   readonly #lost: 'DOWNSTREAM_RESET' | 'UPSTREAM_RESET';
   #readEnded = false;
+  #endTold = false;
+  #first: Buffer | undefined;
   #writeEnded = false;
   #over = false;
   #paused = false;
@@ -38,7 +40,10 @@ class TcpStream {
       if (!this.#over) this.events.onWritable();
     });
     socket.on('end', () => this.#onEnd());
-    if (socket.readableEnded) return void process.nextTick(() => this.#endedBefore(first));
+    if (socket.readableEnded) {
+      this.#first = first; // the peer's end came while the protocol was detected: all that it said is here
+      return void process.nextTick(() => this.#onEnd());
+    }
     if (first !== undefined && first.length > 0) socket.unshift(first);
     socket.on('data', (chunk: Buffer) => {
       if (!this.#over) this.events.onData(chunk);
@@ -46,14 +51,12 @@ class TcpStream {
     if (!this.#paused && !this.#over) socket.resume(); // detection has left it paused
   }
 
-  /** The peer's end came while the protocol was detected: all that it said is here. */
-  #endedBefore(first: Buffer | undefined): void {
-    if (first !== undefined && first.length > 0 && !this.#over) this.events.onData(first);
-    this.#onEnd();
-  }
-
+  /** A paused socket still tells its end when nothing is left to read; a paused stream does not. */
   #onEnd(): void {
     this.#readEnded = true;
+    if (this.#over || this.#paused || this.#endTold) return;
+    this.#endTold = true;
+    if (this.#first !== undefined && this.#first.length > 0) this.events.onData(this.#first);
     if (!this.#over) this.events.onEnd(undefined);
   }
 
@@ -80,7 +83,8 @@ class TcpStream {
 
   resume(): void {
     this.#paused = false;
-    if (!this.#socket.destroyed) this.#socket.resume();
+    if (this.#readEnded) process.nextTick(() => this.#onEnd());
+    else if (!this.#socket.destroyed) this.#socket.resume();
   }
 
   #onClose(): void {

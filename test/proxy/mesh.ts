@@ -124,13 +124,20 @@ export class Workload {
     });
   }
 
-  /** A raw connection of this workload's app, through its sidecar, by CONNECT. */
+  /** A raw connection of this workload's app, through its sidecar, by CONNECT. Paused: nothing of it is lost. */
   async connect(destination: string): Promise<Socket> {
     const socket = net.connect({ ...this.listener('explicit'), allowHalfOpen: true });
     socket.on('error', () => {});
     socket.write(`CONNECT ${destination} HTTP/1.1\r\nhost: ${destination}\r\n\r\n`);
-    const [head] = (await once(socket, 'data')) as [Buffer];
+    const head = await new Promise<Buffer>((resolve) => {
+      socket.once('data', (chunk: Buffer) => {
+        socket.pause();
+        resolve(chunk);
+      });
+    });
     if (!head.toString().startsWith('HTTP/1.1 200')) throw new Error(head.toString());
+    const rest = head.subarray(head.indexOf('\r\n\r\n') + 4);
+    if (rest.length > 0) socket.unshift(rest);
     return socket;
   }
 
@@ -177,6 +184,7 @@ export class TestMesh {
       random: Math.random,
       log: silentLog,
       ...spec.options,
+      limits: { drainMs: 1_000, ...spec.options?.limits },
     });
     workload.proxy = proxy;
     const stop = new AbortController();

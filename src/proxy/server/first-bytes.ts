@@ -39,7 +39,9 @@ export function readFirst(socket: Socket, timers: TimerWheel, timeoutMs: number,
   socket.on('end', onLast);
   socket.on('close', detach);
   socket.on('error', ignore); // 'close' follows
-  socket.resume();
+  if (socket.readableEnded)
+    process.nextTick(onLast); // a paused socket tells its end all the same
+  else socket.resume();
 
   function onData(chunk: Buffer): void {
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
