@@ -42,17 +42,23 @@ const GATE = 'IFS= read -r _ <&3 || exit 125; exec 3<&-; exec "$@"';
 /** After the leader's end, output of what it left behind is waited for this long. */
 const DRAIN_MS = 200;
 
+/**
+ * The same command line with environment variables whose names a shell cannot spell, such as `my.key`, written into it:
+ * the shells on the way to the command would drop them.
+ */
+export function carryingOddNames(spec: ChildSpec): ChildSpec {
+  const odd = Object.entries(spec.env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
+  if (odd.length === 0) return spec;
+  return { ...spec, argv: ['/usr/bin/env', ...odd.map(([name, value]) => `${name}=${value}`), ...spec.argv] };
+}
+
 /** Starts a process in the reaper's care. @throws when it cannot be started (message for people) */
 export async function startChild(spec: ChildSpec, reaper: Reaper, folder: string): Promise<Child> {
   const out = await openPipes(folder);
   const env = { ...spec.env, [RUN_MARK]: reaper.run };
-  const shellKeeps = Object.entries(env).filter(([name]) => /^[A-Za-z_]\w*$/.test(name));
-  // names such as `my.key` are fine for programs, but a shell would drop them
-  const others = Object.entries(env).filter(([name]) => !/^[A-Za-z_]\w*$/.test(name));
-  const carried = others.length === 0 ? [] : ['/usr/bin/env', ...others.map(([name, value]) => `${name}=${value}`)];
-  const child = spawn('/bin/sh', ['-c', GATE, 'weft', ...carried, ...spec.argv], {
+  const child = spawn('/bin/sh', ['-c', GATE, 'weft', ...spec.argv], {
     cwd: spec.cwd,
-    env: Object.fromEntries(shellKeeps),
+    env,
     stdio: [spec.stdin ? 'pipe' : 'ignore', out.stdout.write, out.stderr.write, 'pipe'],
     detached: true,
   });

@@ -1,6 +1,6 @@
 import { PassThrough, type Readable, Writable } from 'node:stream';
 import type { ExecOptions, ExecSession } from '../pod-streams.ts';
-import { startChild, type ChildSpec } from './child.ts';
+import { carryingOddNames, startChild, type ChildSpec } from './child.ts';
 import { findExecutable } from './executable.ts';
 import type { Launcher } from './launch.ts';
 import { resolved } from './launch.ts';
@@ -14,7 +14,8 @@ export async function execIn(
 ): Promise<ExecSession> {
   const plain = resolved({ ...container, argv: command, stdin });
   const argv = tty ? withTerminal(plain.argv, plain.env['PATH'] ?? '') : plain.argv;
-  const entered = await sandbox.enter(argv, 'app', plain.cwd);
+  const carrying = carryingOddNames({ ...plain, argv });
+  const entered = await sandbox.enter(carrying.argv, 'app', plain.cwd);
   const env = tty ? { TERM: 'xterm', ...plain.env } : plain.env;
   const child = await startChild({ argv: entered, env, cwd: plain.cwd, stdin }, options.run.reaper, options.run.folder);
   const kill = () => child.kill('SIGKILL');

@@ -14,7 +14,6 @@ export interface SandboxRequest {
   readonly meshed: boolean;
   /** The pod's own folder, which exists. */
   readonly folder: string;
-  readonly mounts: readonly Mount[];
 }
 
 /** A folder of the machine that containers expect at a path of theirs. */
@@ -31,12 +30,12 @@ export interface Sandbox {
   readonly appAddress: string;
   /** Where the machine's loopback is reached from inside. */
   readonly hostAddress: string;
-  /** Whether mounts are where the containers' `mountPath` says; if not, only environment variables name them. */
-  readonly mounted: boolean;
   /** Environment of everything but the sidecar. */
   readonly environment: Readonly<Record<string, string>>;
   /** User id of the sidecar, when it must be another than the app's. */
   readonly sidecarUid: number | undefined;
+  /** Makes folders visible where containers expect them, as far as the isolation can. Once, before the first command. */
+  mount(mounts: readonly Mount[]): Promise<void>;
   reachHost(port: number): Promise<number>;
   /** The command line that runs `argv` in the sandbox; `argv[0]` is an executable's path. */
   enter(argv: readonly string[], who: 'app' | 'sidecar', cwd: string): Promise<readonly string[]>;

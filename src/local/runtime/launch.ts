@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import type { Container, Pod } from '../controllers/objects.ts';
-import { startChild, type Child, type ChildSpec } from './child.ts';
+import { carryingOddNames, startChild, type Child, type ChildSpec } from './child.ts';
 import { ContainerConfigError } from './config-error.ts';
 import { environmentOf, expand } from './environment.ts';
 import { findExecutable } from './executable.ts';
@@ -79,7 +79,7 @@ async function launch(
   run: number,
   who: 'app' | 'sidecar',
 ): Promise<Launched> {
-  const { argv } = resolved(spec);
+  const { argv } = carryingOddNames(resolved(spec));
   const entered = { ...spec, argv: await sandbox.enter(argv, who, spec.cwd) };
   mkdirSync(join(folder, 'logs'), { recursive: true });
   const child = await startChild(entered, options.run.reaper, options.run.folder).catch((error: unknown) => {

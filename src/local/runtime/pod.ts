@@ -77,12 +77,7 @@ export class PodRunner {
     try {
       await mkdir(this.folder, { recursive: true });
       const volumes = podVolumes({ ...this.#options, pod: this.#pod, folder: this.folder, meshed: this.#meshed });
-      sandbox = await isolation.open({
-        pod: this.#pod,
-        meshed: this.#meshed,
-        folder: this.folder,
-        mounts: volumes.mounts,
-      });
+      sandbox = await isolation.open({ pod: this.#pod, meshed: this.#meshed, folder: this.folder });
       this.#launcher = { options: this.#options, pod: this.#pod, folder: this.folder, sandbox, volumes };
       this.#changed();
       if (await this.#fill(volumes, sandbox)) {
@@ -189,6 +184,7 @@ export class PodRunner {
     for (let pauseMs = 250; !this.#stop.signal.aborted; pauseMs = Math.min(10_000, pauseMs * 2)) {
       try {
         await volumes.fill({ app: sandbox.appAddress, host: sandbox.hostAddress });
+        await sandbox.mount(volumes.mounts);
         return true;
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);

@@ -1,9 +1,20 @@
 // Runs a machine until it is killed: what orphan.test.ts kills. Prints the run's folder, then the pods' processes.
 import type { TestContext } from 'node:test';
+import { silentLog } from '../../../src/base/log.ts';
+import type { ApiClient } from '../../../src/local/api-client.ts';
 import { PODS } from '../../../src/local/controllers/resources.ts';
+import { detectNetns } from '../../../src/local/runtime/netns/detect.ts';
+import { netnsIsolation } from '../../../src/local/runtime/netns/isolation.ts';
+import type { Run } from '../../../src/local/runtime/options.ts';
 import { eventuallyLogs, shellPod, startMachine } from './machine.ts';
 
+const support = await detectNetns();
+const netns = (run: Run, client: ApiClient) => {
+  if (!support.available) throw new Error(support.reason);
+  return netnsIsolation({ ...support, client, run, log: silentLog, path: process.env.PATH ?? '' });
+};
 const machine = await startMachine({ after() {} } as unknown as TestContext, {
+  ...(process.argv[2] === 'netns' ? { isolation: netns } : {}),
   sidecar: () => ({ command: ['/bin/sh', '-c', 'echo $$; while :; do sleep 1; done'] }),
 });
 const script = 'trap "" TERM; setsid -f sleep 1234; echo $$$$; pgrep -n -f "^sleep 1234$"; while :; do sleep 1; done';

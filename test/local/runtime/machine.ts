@@ -13,7 +13,7 @@ import { createControllers, runControllers } from '../../../src/local/controller
 import type { Pod } from '../../../src/local/controllers/objects.ts';
 import { EVENTS, PODS } from '../../../src/local/controllers/resources.ts';
 import type { Isolation } from '../../../src/local/runtime/isolation.ts';
-import type { RuntimeOptions } from '../../../src/local/runtime/options.ts';
+import type { Run, RuntimeOptions } from '../../../src/local/runtime/options.ts';
 import { processIsolation } from '../../../src/local/runtime/process-isolation.ts';
 import { openRun } from '../../../src/local/runtime/run-folder.ts';
 import { createRuntime, type Runtime } from '../../../src/local/runtime/runtime.ts';
@@ -27,7 +27,7 @@ export interface Machine {
 }
 
 export interface MachineOptions extends Partial<Omit<RuntimeOptions, 'isolation'>> {
-  readonly isolation?: (folder: string) => Promise<Isolation>;
+  readonly isolation?: (run: Run, client: ApiClient) => Promise<Isolation>;
   readonly controllers?: boolean;
 }
 
@@ -40,7 +40,7 @@ export async function startMachine(t: TestContext, given: MachineOptions = {}): 
   const { isolation = processIsolation, controllers = false, ...rest } = given;
   const options: RuntimeOptions = {
     ...base,
-    isolation: await isolation(run.folder),
+    isolation: await isolation(run, client),
     environment: { PATH: process.env.PATH ?? '', HOME: '/tmp' },
     workingDirectory: '/tmp',
     run,

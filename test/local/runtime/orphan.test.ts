@@ -1,21 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { silentLog } from '../../../src/base/log.ts';
+import { detectNetns } from '../../../src/local/runtime/netns/detect.ts';
 import { openRun } from '../../../src/local/runtime/run-folder.ts';
 import { eventually } from '../controllers/cluster.ts';
 import { isAlive } from './machine.ts';
 
 const SCRIPT = join(import.meta.dirname, 'doomed-parent.ts');
 
-async function startParent() {
-  const parent = spawn(process.execPath, [SCRIPT], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startParent(isolation: string) {
+  const parent = spawn(process.execPath, [SCRIPT, isolation], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
   const { folder, pids } = JSON.parse(line) as { folder: string; pids: number[] };
   assert.equal(pids.length, 3);
@@ -23,18 +24,41 @@ async function startParent() {
   return { parent, folder, pids };
 }
 
-for (const signal of ['SIGKILL', 'SIGINT'] as const) {
-  test(`orphans: ${signal} of the parent leaves no app, no daemon, no sidecar and no folder`, async () => {
-    const { parent, folder, pids } = await startParent();
+const support = await detectNetns();
+const cases = [
+  ['SIGKILL', 'process', false],
+  ['SIGINT', 'process', false],
+  ['SIGKILL', 'netns', support.available ? false : support.reason],
+] as const;
+for (const [signal, isolation, skip] of cases) {
+  test(`orphans: ${signal} of the parent leaves nothing behind in ${isolation}`, { skip }, async () => {
+    const { parent, folder, pids } = await startParent(isolation);
+    assert.ok(markedBy(folder).length >= pids.length);
     parent.kill(signal);
     const [code] = (await once(parent, 'exit')) as [number | null];
     assert.equal(code, signal === 'SIGINT' ? 0 : null);
     await eventually(() => {
       for (const pid of pids) assert.equal(isAlive(pid), false, `${pid} lives on`);
+      assert.deepEqual(markedBy(folder), [], 'other processes live on');
       assert.equal(existsSync(folder), false, 'the folder is still there');
     });
     await rm(dirname(folder), { recursive: true, force: true });
   });
+}
+
+/** The processes that were started for a run, by their environment. */
+function markedBy(folder: string): number[] {
+  const mark = `WEFT_RUN=${folder.split('weft-run-')[1]}`;
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && isAlive(Number(name)))
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(mark);
+      } catch {
+        return false; // ended just now
+      }
+    })
+    .map(Number);
 }
 
 test('orphans: what a run left whose reaper was killed too is removed by the next', async () => {
