@@ -66,6 +66,33 @@ export const ACCESS_CASES: readonly Case[] = [
   },
   {
     ...about,
+    id: 'TT-22b',
+    check: 22,
+    title: 'an app that knows nothing of proxies is in the mesh all the same',
+    tags: ['S'],
+    group: 'access',
+    needs: ['capture'],
+    steps: [
+      {
+        apply: [
+          everything,
+          open,
+          tcpRoute('tcp', [9000]),
+          target('tcp', { sources: [account('a')], rules: [rule(tcpRoute('tcp', []))] }),
+        ],
+      },
+      {
+        expect: [
+          http('a', '/', 'allowed', { direct: true }),
+          http('a', '/', 'allowed', { direct: true, protocol: 'http2' }),
+          http('a', '/', 'allowed', { direct: true, protocol: 'tcp', port: 9000 }),
+          http('c', '/', 'denied', { direct: true }),
+        ],
+      },
+    ],
+  },
+  {
+    ...about,
     id: 'TT-23',
     check: 23,
     title: 'access ends when the target is deleted and comes back with it',
