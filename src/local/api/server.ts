@@ -27,9 +27,13 @@ import { protobufDecoder } from './protobuf/decode.ts';
 import type { RegistryDeps } from './registry/deps.ts';
 import { PageBook } from './registry/pages.ts';
 import { type BuiltinSchemas, loadBuiltinSchemas } from './schema/builtin-schemas.ts';
+import { FileJournal } from './store/file-journal.ts';
+import { keptText, lockFolder } from './store/folder.ts';
 import { Store } from './store/store.ts';
 
 export interface ApiServerOptions {
+  /** Where objects, keys and the administrator's token are kept; memory only when missing. */
+  readonly dataDir?: string;
   /** PEM. `ca` is what clients are told to trust. Not needed for in-process use only. */
   readonly tls?: { readonly certificate: string; readonly privateKey: string; readonly ca: string };
   /** The administrator's bearer token; made up when missing. */
@@ -70,7 +74,7 @@ export interface ApiServer {
 /** The embedded Kubernetes-style API server. For development, tests and CI; production is Kubernetes. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { clock = systemClock, log = silentLog, name = 'weft-local' } = options;
-  const store = new Store({ ...(options.historySize === undefined ? {} : { historySize: options.historySize }) });
+  const { store, journal } = await openStore(options, log);
   const schemas = loadBuiltinSchemas();
   const deps: RegistryDeps = {
     kinds: new KindTable(builtinKinds(schemas, { serviceCidr: options.serviceCidr ?? '10.96.0.0/16' })),
@@ -82,10 +86,23 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const client = inProcessClient(deps);
   const stopCrds = serveCrds({ store, kinds: deps.kinds, client, resolve: schemas.resolve, log });
   await createNamespaces(client);
-  const adminToken = options.adminToken ?? randomBytes(32).toString('base64url');
+  const adminToken =
+    options.adminToken ?? (await keptText(options.dataDir, 'admin.token', () => randomBytes(32).toString('base64url')));
+  const signingKey =
+    options.serviceAccountKey ?? (await keptText(options.dataDir, 'service-account.key', newSigningKey));
   const stop = new AbortController();
   let url: string | undefined;
-  const handler = requestHandler(handlerDeps(options, deps, schemas, adminToken, stop.signal, () => url ?? ''));
+  const handler = requestHandler(
+    handlerDeps(
+      options,
+      deps,
+      schemas,
+      { adminToken, signingKey },
+      stop.signal,
+      () => url ?? '',
+      () => journal?.healthy ?? true,
+    ),
+  );
   const doors: { close(): Promise<void> }[] = [];
   return {
     client,
@@ -109,6 +126,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       stop.abort();
       stopCrds();
       await Promise.all(doors.map((door) => door.close()));
+      await journal?.close();
     },
   };
 }
@@ -117,12 +135,13 @@ function handlerDeps(
   options: ApiServerOptions,
   deps: RegistryDeps,
   schemas: BuiltinSchemas,
-  adminToken: string,
+  { adminToken, signingKey }: { adminToken: string; signingKey: string },
   signal: AbortSignal,
   url: () => string,
+  healthy: () => boolean,
 ): HandlerDeps {
   const { store, kinds, clock } = deps;
-  const signer = jwtSigner(options.serviceAccountKey ?? newSigningKey());
+  const signer = jwtSigner(signingKey);
   const tokens = serviceAccountTokens(signer, store, clock);
   const authorizer = options.authorization === 'rbac' ? rbacAuthorizer(store) : allowAll;
   const isAdminToken = (token: string) =>
@@ -140,7 +159,7 @@ function handlerDeps(
     signal,
     authenticate: authenticator(adminToken, tokens),
     authorize: requestAuthorizer(authorizer),
-    open: openPaths(() => !signal.aborted),
+    open: openPaths(() => !signal.aborted && healthy()),
     aggregated: () => Promise.resolve(false),
     fixed: fixedPaths({
       kinds,
@@ -151,6 +170,19 @@ function handlerDeps(
     }),
     subresources: subresourceHandler({ ...resources, tokens, podStreams: () => Promise.resolve(false) }),
   };
+}
+
+/** The store, filled from the data folder when there is one. */
+async function openStore({ dataDir, historySize }: ApiServerOptions, log: Logger) {
+  const history = historySize === undefined ? {} : { historySize };
+  if (dataDir === undefined) return { store: new Store(history), journal: undefined };
+  await lockFolder(dataDir);
+  const { journal, records } = await FileJournal.open({ folder: dataDir, log });
+  const store = new Store({ ...history, journal });
+  for (const record of records) store.restore(record);
+  store.restored();
+  journal.serve(store);
+  return { store, journal };
 }
 
 async function createNamespaces(client: ApiClient): Promise<void> {

@@ -1,10 +1,12 @@
 import type { ApiObject } from '../../api-client.ts';
+import { apply } from '../apply/apply.ts';
 import { badRequest, unsupportedMediaType } from '../errors.ts';
 import { isObject } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
 import { mergePatch } from '../patch/merge-patch.ts';
 import { strategicMergePatch } from '../patch/strategic.ts';
+import { flag } from './query.ts';
 import { modify } from '../registry/modify.ts';
 import { readBody, parseBody } from './body.ts';
 import { contextOf } from './exchange.ts';
@@ -24,6 +26,20 @@ export async function patch(
   const body = parseBody(await readBody(exchange.request), type, deps.parseYaml);
   const context = contextOf(exchange);
   const { version, namespace, name, subresource } = path;
+  if (type === APPLY) {
+    const manager = exchange.query.get('fieldManager') ?? '';
+    const force = flag(exchange.query, 'force');
+    return apply(deps, {
+      kind,
+      version,
+      namespace,
+      name,
+      subresource,
+      body,
+      force,
+      context: { ...context, fieldManager: manager },
+    });
+  }
   const change = patcher(type, body, kind, version);
   const object = await modify(deps, { kind, version, namespace, name, subresource, context, change });
   return { object, created: false };

@@ -28,6 +28,7 @@ export async function serveScale(deps: ResourceDeps, { exchange, kind, path }: C
     namespace,
     name,
     subresource: '', // what changes is the object's own spec, with a new generation
+    trackedAs: 'scale',
     context,
     change(current) {
       const wanted = objectOf(change(scaleOf(kind, paths, current)));

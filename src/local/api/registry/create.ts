@@ -45,7 +45,9 @@ export async function create(deps: RegistryDeps, request: CreateRequest): Promis
   draft = reDefault(kind, version, (await mutate(deps.admission, { ...admission, object: draft })) ?? draft);
   prepare(deps, kind, version, draft, context);
   draft =
-    request.managed === undefined ? trackUpdate(kind, version, undefined, draft, context, '') : request.managed(draft);
+    request.managed === undefined
+      ? trackUpdate(kind, version, undefined, draft, context, '', timestamp(deps.clock.now()))
+      : request.managed(draft);
   const look = lookAt(deps);
   const errors = [...metadataErrors(kind, draft), ...(kind.strategy.validate?.(draft, look) ?? [])];
   if (errors.length > 0) throw invalidObject(kind.group, kind.kind, draft.metadata.name, errors);

@@ -6,7 +6,7 @@ import { type JsonObject, sameJson } from '../json.ts';
 import { type Kind, parseApiVersion, type RequestContext } from '../kinds/kind.ts';
 import { hasGeneration, placeIn } from './create.ts';
 import { decode, reDefault } from './decode.ts';
-import { lookAt, type RegistryDeps, storeKey, toStored, toVersion } from './deps.ts';
+import { lookAt, type RegistryDeps, storeKey, timestamp, toStored, toVersion } from './deps.ts';
 import { immutableMetadataErrors, metadataErrors, typed } from './names.ts';
 
 export interface ModifyRequest {
@@ -18,6 +18,8 @@ export interface ModifyRequest {
   readonly subresource: string;
   readonly context: RequestContext;
   /** Makes the new object from the present one (in the request's version; frozen). */
+  /** Named in managedFields; `subresource` when missing. */
+  readonly trackedAs?: string;
   readonly change: (current: ApiObject) => unknown;
   /** Server-side apply keeps the books of field owners itself. */
   readonly managed?: (object: ApiObject, current: ApiObject) => ApiObject;
@@ -77,7 +79,7 @@ async function attemptModify(
   bumpGeneration(kind, version, draft, old);
   draft =
     request.managed === undefined
-      ? trackUpdate(kind, version, old, draft, context, subresource)
+      ? trackUpdate(kind, version, old, draft, context, request.trackedAs ?? subresource, timestamp(deps.clock.now()))
       : request.managed(draft, old);
   const errors = [
     ...metadataErrors(kind, draft),

@@ -62,6 +62,7 @@ export class Store {
     const { revision, resource, namespace, name, object } = record;
     this.#revision = Math.max(this.#revision, revision);
     this.#committed = this.#revision;
+    if (resource === '') return; // the head of a compacted log: says only how far it goes
     this.resource(resource).restore(namespace, name, object === undefined ? undefined : deepFreeze(object));
   }
 
