@@ -88,7 +88,7 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
     const name = nameOf(workload);
     const old = sessions.get(name);
     sessions.set(name, session);
-    old?.refuse('replaced by a newer stream of the same pod');
+    old?.end('replaced by a newer stream of the same pod');
   }
 
   async function serve(duplex: Duplex, peerIdentity: string): Promise<void> {
@@ -125,7 +125,7 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
     changes,
     close() {
       stopWatching();
-      for (const session of [...streams]) session.refuse('the controller is stopping');
+      for (const session of [...streams]) session.end('the controller is stopping');
     },
   };
 }

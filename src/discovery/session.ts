@@ -117,6 +117,11 @@ export class Session {
   refuse(reason: string): void {
     if (this.#channel.closed) return;
     this.#options.log.warn('discovery stream refused', { ...this.#who(), reason });
+    this.end(reason);
+  }
+
+  /** Ends the stream through no fault of the proxy, which is told the reason and comes back. */
+  end(reason: string): void {
     this.#channel.send({ type: 'refused', reason });
     this.#channel.close();
   }
