@@ -51,6 +51,8 @@ export interface WorkloadSpec {
   readonly serviceAccount?: string;
   /** Without sidecar: callers reach the app in plain text. */
   readonly unmeshed?: boolean;
+  /** A listener of the sidecar that is for this destination only, `cart:80`. */
+  readonly forward?: string;
   readonly options?: Partial<ProxyOptions>;
   readonly credentials?: (make: CredentialsMaker) => Credentials | undefined;
 }
@@ -176,7 +178,12 @@ export class TestMesh {
     const issued = spec.credentials ? spec.credentials((id, by) => this.issue(id, by)) : this.issue(workload.identity);
     if (issued !== undefined) credentials.set(issued);
     const proxy = createProxy({
-      listeners: { explicit: { address, port: 0 }, tunnel: { address, port: 15008 }, inboundPorts: { address } },
+      listeners: {
+        explicit: { address, port: 0 },
+        ...(spec.forward !== undefined && { forward: [{ address, port: 0, destination: spec.forward }] }),
+        tunnel: { address, port: 15008 },
+        inboundPorts: { address },
+      },
       appAddress,
       config,
       credentials,
@@ -198,7 +205,7 @@ export class TestMesh {
       await running;
     };
     this.#t.after(() => workload.stop());
-    while (proxy.describe().listeners.length < 2) {
+    while (!proxy.describe().listeners.some((l) => l.kind === 'tunnel')) {
       await Promise.race([running, new Promise((resolve) => setTimeout(resolve, 5))]);
     }
   }

@@ -427,7 +427,8 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#watch();
     process.nextTick(() => {
       if (this.#gone || this.#paused) return;
-      if (this.#input !== 'tunnel') this.#tellEnd();
+      const head = this.#head; // a tunnel that is not agreed yet has no end either
+      if (head?.protocol === undefined && head?.method !== 'CONNECT') this.#tellEnd();
       this.#process();
     });
   }
