@@ -16,7 +16,7 @@ export async function openRun(parent: string, log: Logger): Promise<Run> {
   await sweep(parent, log);
   const id = randomUUID();
   const folder = join(parent, `${PREFIX}${id}`);
-  mkdirSync(folder, { mode: 0o755 });
+  mkdirSync(folder, { mode: 0o700 }); // tokens are in it
   await writeFile(join(folder, 'owner'), `${process.pid} ${await startTimeOf(process.pid)}\n`);
   await mkdir(join(folder, 'pods'));
   const reaper = startReaper(folder, id, log);

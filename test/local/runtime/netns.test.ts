@@ -27,7 +27,8 @@ const skip = support.available ? false : `network namespaces cannot be made here
 /** Says on which of its ports a connection arrived; on 15001 it then goes where the first line says. */
 const SIDECAR = `
 const net = require('node:net'), http = require('node:http');
-for (const [port, name] of [[15006, 'inbound'], [15008, 'tunnel']]) net.createServer((s) => s.end(name + '\\n')).listen(port);
+net.createServer((s) => s.end('inbound\\n')).listen(15006);
+net.createServer((s) => s.end('tunnel\\n')).listen(15008, process.argv[1]); // at the pod's own address, as in a cluster
 net.createServer((s) => {
   s.on('error', () => {});
   s.once('data', (data) => {
@@ -51,7 +52,7 @@ setTimeout(() => process.exit(3), 3000).unref();
 
 async function start(t: TestContext, given: MachineOptions = {}, by = support) {
   return startMachine(t, {
-    sidecar: () => ({ command: [process.execPath, '-e', SIDECAR] }),
+    sidecar: ({ publishedAddress }) => ({ command: [process.execPath, '-e', SIDECAR, publishedAddress] }),
     isolation: (run, client) => {
       assert.ok(by.available);
       return netnsIsolation({ ...by, client, run, log: silentLog, path: process.env.PATH ?? '' });
@@ -152,7 +153,7 @@ test('netns: pods and sidecars reach the ports of this machine that were opened 
     async sidecar(context) {
       contexts.push(context);
       assert.equal(await context.reachHost(port), port);
-      return { command: [process.execPath, '-e', SIDECAR] };
+      return { command: [process.execPath, '-e', SIDECAR, context.publishedAddress] };
     },
   });
   await ready(machine, 'web', 'sleep 100', true);
@@ -183,6 +184,28 @@ test('netns: names of Services are known, and follow them, without a new file', 
   for (let i = 0; i < 100 && (await hosts('api')) !== ''; i++);
   assert.equal(await hosts('api'), '');
   assert.match(await hosts('web'), new RegExp(`^${podOf(client, 'web').status?.podIP} `));
+});
+
+test('netns: pods without sidecar reach Services at their cluster IPs, shared among endpoints', { skip }, async (t) => {
+  for (const by of byIptables.available ? [support, byIptables] : [support]) {
+    const machine = await start(t, { controllers: true }, by);
+    const labels = { app: 'api' };
+    for (const name of ['one', 'two']) {
+      const pod = shellPod(name, '', serve(name));
+      await machine.client.create(PODS, { ...pod, metadata: { ...pod.metadata, labels } });
+    }
+    const spec = { clusterIP: '10.96.0.20', selector: labels, ports: [{ port: 80, targetPort: 8080 }] };
+    const metadata = { name: 'api', namespace: 'default' };
+    await machine.client.create(SERVICES, { apiVersion: 'v1', kind: 'Service', metadata, spec });
+    const caller = await ready(machine, 'caller', 'sleep 100', false);
+    const seen = new Set<string>();
+    for (let i = 0; i < 60 && seen.size < 2; i++) {
+      const said = await exec(machine, 'caller', call('api', 80));
+      if (said.startsWith('app of')) seen.add(said);
+    }
+    assert.deepEqual([...seen].sort(), [`app of one for ${caller}\n`, `app of two for ${caller}\n`]);
+    await machine.stop();
+  }
 });
 
 test('netns: volumes are at their mount paths, tokens where client libraries look', { skip }, async (t) => {
@@ -253,5 +276,5 @@ test('netns: all of this works without root, in a user namespace', { skip: whyNo
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const [code] = (await once(child, 'exit')) as [number];
   assert.equal(code, 0, text);
-  assert.match(text, /# pass 6\n/, text);
+  assert.match(text, /# pass 7\n/, text);
 });

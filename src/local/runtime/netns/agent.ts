@@ -37,6 +37,9 @@ async function serve(socket: Socket): Promise<void> {
       return answer(socket, await open(request), true);
     case 'mount':
       return answer(socket, { ok: true, warnings: await mount(request.id, request.script) }, true);
+    case 'run':
+      await shell(request.script);
+      return answer(socket, { ok: true }, true);
     case 'close':
       close(request.id);
       return answer(socket, { ok: true }, true);

@@ -15,6 +15,7 @@ import { unshareArguments } from './detect.ts';
 import { hostsText, resolvText, rewrite } from './hosts-file.ts';
 import { mountScript } from './mounts.ts';
 import { GATEWAY, MAX_PODS, podAddress } from './plan.ts';
+import { serviceCommands } from './service-rules.ts';
 import { join as joinStreams, readLine, type AgentAnswer, type AgentRequest, type AgentSettings } from './wire.ts';
 
 export interface NetnsIsolationOptions {
@@ -128,13 +129,16 @@ class Network {
   readonly #pods = new Map<number, Entry>();
   readonly #stops: (() => void)[];
   #last = 0;
-  #rewriting = false;
+  #dirty = false;
+  #following = false;
+  #closed = false;
 
   constructor(options: NetnsIsolationOptions, socket: string, agent: Child, enter: Enter) {
     this.#options = options;
     this.#socket = socket;
     this.#enter = enter;
-    const changed = () => this.#rewriteHosts();
+    const changed = () => void this.#follow();
+    void this.#follow();
     this.#stops = [SERVICES, ENDPOINT_SLICES].map((resource) => options.client.watch(resource, changed));
     void agent.exit.then(({ code }) => {
       if (this.#pods.size > 0) options.log.error('the network agent ended: new pods get no network', { code });
@@ -187,6 +191,7 @@ class Network {
   }
 
   close(): void {
+    this.#closed = true;
     this.#pods.clear();
     for (const stop of this.#stops) stop();
   }
@@ -216,20 +221,25 @@ class Network {
     ];
   }
 
-  #rewriteHosts(): void {
-    if (this.#rewriting) return;
-    this.#rewriting = true;
-    setImmediate(() => {
-      this.#rewriting = false;
-      const { client, log } = this.#options;
-      for (const { pod, address, hostsFile } of this.#pods.values()) {
-        try {
+  /** Names and cluster IPs follow Services. Many changes share one run. */
+  async #follow(): Promise<void> {
+    this.#dirty = true;
+    if (this.#following) return;
+    this.#following = true;
+    const { client, log, redirect } = this.#options;
+    while (this.#dirty && !this.#closed) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      this.#dirty = false;
+      try {
+        for (const { pod, address, hostsFile } of this.#pods.values()) {
           rewrite(hostsFile, hostsText(client, pod, address));
-        } catch (error) {
-          log.warn('hosts file not written', { pod: pod.metadata.name, error: String(error) });
         }
+        await this.#ask({ op: 'run', script: serviceCommands(client, redirect) });
+      } catch (error) {
+        if (!this.#closed) log.warn('names and cluster IPs of pods not updated', { error: String(error) });
       }
-    });
+    }
+    this.#following = false;
   }
 
   async #ask(request: AgentRequest): Promise<Extract<AgentAnswer, { ok: true }>> {

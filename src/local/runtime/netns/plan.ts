@@ -19,6 +19,9 @@ const OUTBOUND_PORT = 15001;
 const INBOUND_PORT = 15006;
 const TUNNEL_PORT = 15008;
 const ADMIN_PORT = 15020;
+/** Mark and routing table of packets for the sidecar itself; both are seen in its namespace only. */
+const OWN_MARK = 1;
+const OWN_TABLE = 100;
 
 /** The pod's address for a running number, 10.244.1.0 and up. */
 export function podAddress(number: number): string {
@@ -83,6 +86,13 @@ export function podCommands(plan: PodPlan): string {
         `ip route add ${address}/32 dev app0`,
         `ip route add default via ${GATEWAY} dev mesh0 onlink`,
         ...sysctls(),
+        // The sidecar's own ports are at the pod's address, though that address leads to the app: it is one of this
+        // namespace (or replies could not carry it), but not routed here unless marked.
+        `ip address add ${address}/32 dev lo`,
+        `ip route del local ${address} dev lo table local`,
+        'echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind',
+        `ip rule add fwmark ${OWN_MARK} lookup ${OWN_TABLE}`,
+        `ip route add local default dev lo table ${OWN_TABLE}`,
         redirection(plan),
       ]),
     );
@@ -115,9 +125,13 @@ function nftRules({ address, skipInbound, skipOutbound }: PodPlan): string {
   return [
     "nft -f - <<'RULES'",
     'table ip weft {',
+    '  chain own {',
+    '    type filter hook prerouting priority -150;',
+    `    iifname "mesh0" tcp dport { ${TUNNEL_PORT}, ${ADMIN_PORT} } meta mark set ${OWN_MARK}`,
+    '  }',
     '  chain prerouting {',
     '    type nat hook prerouting priority -100;',
-    `    iifname "mesh0" tcp dport { ${TUNNEL_PORT}, ${ADMIN_PORT} } redirect`,
+    `    meta mark ${OWN_MARK} accept`,
     ...skip('mesh0', skipInbound),
     `    iifname "mesh0" meta l4proto tcp redirect to :${INBOUND_PORT}`,
     `    iifname "app0" ip daddr ${GATEWAY} accept`,
@@ -138,9 +152,13 @@ function iptablesRules({ address, skipInbound, skipOutbound }: PodPlan): string 
     ports.map((port) => `-A PREROUTING -i ${dev} -p tcp --dport ${port} -j ACCEPT`);
   return [
     "iptables-restore <<'RULES'",
+    '*mangle',
+    ...[TUNNEL_PORT, ADMIN_PORT].map(
+      (port) => `-A PREROUTING -i mesh0 -p tcp --dport ${port} -j MARK --set-mark ${OWN_MARK}`,
+    ),
+    'COMMIT',
     '*nat',
-    `-A PREROUTING -i mesh0 -p tcp --dport ${TUNNEL_PORT} -j REDIRECT --to-ports ${TUNNEL_PORT}`,
-    `-A PREROUTING -i mesh0 -p tcp --dport ${ADMIN_PORT} -j REDIRECT --to-ports ${ADMIN_PORT}`,
+    `-A PREROUTING -m mark --mark ${OWN_MARK} -j ACCEPT`,
     ...skip('mesh0', skipInbound),
     `-A PREROUTING -i mesh0 -p tcp -j REDIRECT --to-ports ${INBOUND_PORT}`,
     `-A PREROUTING -i app0 -d ${GATEWAY}/32 -j ACCEPT`,

@@ -13,6 +13,8 @@ export type AgentRequest =
     }
   /** Runs shell commands in the app's mount namespace; what they say on stderr comes back as warnings. */
   | { readonly op: 'mount'; readonly id: string; readonly script: string }
+  /** Runs shell commands in the mesh namespace. */
+  | { readonly op: 'run'; readonly script: string }
   | { readonly op: 'close'; readonly id: string }
   /** After a good answer the connection is one to host:port, seen from the mesh namespace. */
   | { readonly op: 'connect'; readonly host: string; readonly port: number }
