@@ -15,7 +15,7 @@ import { inProcessClient } from './client.ts';
 import { serveCrds } from './crd/crd-controller.ts';
 import type { ParseYaml } from './http/exchange.ts';
 import { fixedPaths, openPaths } from './http/fixed-paths.ts';
-import { type HandlerDeps, requestHandler } from './http/handler.ts';
+import { type HandlerDeps, openUpgrade, requestHandler } from './http/handler.ts';
 import { requestAuthorizer } from './http/request-authorizer.ts';
 import { subresourceHandler } from './http/subresources.ts';
 import { listenHttps } from './http/listen.ts';
@@ -24,6 +24,8 @@ import { KindTable } from './kinds/kind-table.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 import { openApiPaths } from './openapi/serve.ts';
 import { protobufDecoder } from './protobuf/decode.ts';
+import { podStreamPaths } from './pods/paths.ts';
+import { upgradeHandler } from './pods/upgrade.ts';
 import type { RegistryDeps } from './registry/deps.ts';
 import { PageBook } from './registry/pages.ts';
 import { type BuiltinSchemas, loadBuiltinSchemas } from './schema/builtin-schemas.ts';
@@ -92,24 +94,29 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     options.serviceAccountKey ?? (await keptText(options.dataDir, 'service-account.key', newSigningKey));
   const stop = new AbortController();
   let url: string | undefined;
-  const handler = requestHandler(
-    handlerDeps(
-      options,
-      deps,
-      schemas,
-      { adminToken, signingKey },
-      stop.signal,
-      () => url ?? '',
-      () => journal?.healthy ?? true,
-    ),
-  );
+  const handling = handlerDeps(options, deps, {
+    schemas,
+    adminToken,
+    signingKey,
+    signal: stop.signal,
+    url: () => url ?? '',
+    healthy: () => journal?.healthy ?? true,
+  });
+  const handler = requestHandler(handling);
+  const upgrade = upgradeHandler({
+    streams: options.podStreams,
+    store,
+    clock,
+    open: (request) => openUpgrade(handling, request),
+    signal: stop.signal,
+  });
   const doors: { close(): Promise<void> }[] = [];
   return {
     client,
     adminToken,
     async listen(address) {
       if (options.tls === undefined) throw new Error('the API server cannot listen: no TLS certificate was given');
-      const door = await listenHttps(options.tls, address, handler, log);
+      const door = await listenHttps(options.tls, address, handler, upgrade, log);
       doors.push(door);
       url = door.url;
       return { url: door.url };
@@ -131,15 +138,17 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   };
 }
 
-function handlerDeps(
-  options: ApiServerOptions,
-  deps: RegistryDeps,
-  schemas: BuiltinSchemas,
-  { adminToken, signingKey }: { adminToken: string; signingKey: string },
-  signal: AbortSignal,
-  url: () => string,
-  healthy: () => boolean,
-): HandlerDeps {
+interface ServingOptions {
+  readonly schemas: BuiltinSchemas;
+  readonly adminToken: string;
+  readonly signingKey: string;
+  readonly signal: AbortSignal;
+  readonly url: () => string;
+  readonly healthy: () => boolean;
+}
+
+function handlerDeps(options: ApiServerOptions, deps: RegistryDeps, serving: ServingOptions): HandlerDeps {
+  const { schemas, adminToken, signingKey, signal, url, healthy } = serving;
   const { store, kinds, clock } = deps;
   const signer = jwtSigner(signingKey);
   const tokens = serviceAccountTokens(signer, store, clock);
@@ -168,7 +177,11 @@ function handlerDeps(
       aggregatedGroups: () => [],
       openapi: openApiPaths(kinds, schemas),
     }),
-    subresources: subresourceHandler({ ...resources, tokens, podStreams: () => Promise.resolve(false) }),
+    subresources: subresourceHandler({
+      ...resources,
+      tokens,
+      podStreams: podStreamPaths(options.podStreams, store, clock),
+    }),
   };
 }
 

@@ -52,6 +52,14 @@ async function route(
   await serveResource(deps, call);
 }
 
+/** Authenticates and takes apart a request that wants to leave HTTP (exec, attach, port-forward). @throws ApiError */
+export function openUpgrade(deps: HandlerDeps, request: IncomingMessage): Call {
+  const user = deps.authenticate(request);
+  const exchange = exchangeOf(deps, request, undefined as never, [], user);
+  deps.authorize(exchange);
+  return callOf(deps, exchange);
+}
+
 const NOBODY: UserInfo = { username: 'system:anonymous', uid: '', groups: ['system:unauthenticated'], extra: {} };
 
 /** The request with its path and query taken apart. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Logger } from '../../../base/log.ts';
 
 export interface Door {
@@ -14,6 +15,7 @@ export async function listenHttps(
   tls: { readonly certificate: string; readonly privateKey: string },
   { host, port }: { host: string; port: number },
   handler: (request: IncomingMessage, response: ServerResponse) => void,
+  upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void,
   log: Logger,
 ): Promise<Door> {
   // Watches stay open without a byte for minutes, so there is no request timeout; headers have to come in time.
@@ -21,6 +23,7 @@ export async function listenHttps(
     { cert: tls.certificate, key: tls.privateKey, minVersion: 'TLSv1.2', requestTimeout: 0, headersTimeout: 20_000 },
     handler,
   );
+  server.on('upgrade', upgrade);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error: error.message }));
   await new Promise<void>((resolve, reject) => {
