@@ -200,9 +200,9 @@ export class TestMesh {
     workload.stop = async () => {
       if (ended) return;
       ended = true;
-      workload.agent.destroy();
       stop.abort();
-      await running;
+      await running.catch(() => {}); // whoever started it was told
+      workload.agent.destroy();
     };
     this.#t.after(() => workload.stop());
     while (!proxy.describe().listeners.some((l) => l.kind === 'tunnel')) {

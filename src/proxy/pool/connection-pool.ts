@@ -181,8 +181,10 @@ export class ConnectionPool implements Pool {
   }
 
   #retire(entry: Entry): void {
+    const { connection } = entry;
     this.#remove(entry);
-    entry.connection.drain();
+    connection.drain();
+    connection.onChange(); // an idle connection is gone at once and says nothing
   }
 
   /** Gone means: nothing new. What runs on it may run on, and destroy must still find it. */
