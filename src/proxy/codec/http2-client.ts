@@ -1,8 +1,10 @@
-import { connect, type ClientHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { ProxyError } from '../error.ts';
-import { Http2ClientStream } from './http2-client-stream.ts';
-import { defaultHttp2Settings, sessionOptions, type Http2Settings } from './http2-settings.ts';
+import { Http2Connection, type Http2Role } from './http2-connection.ts';
+import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
+import { fieldsOfRequest } from './http2-head.ts';
+import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
+import { Http2ClientStream, type Http2Stream } from './http2-stream.ts';
 import type { ClientConnection, ClientStream, ClientStreamEvents, CodecLimits, RequestHead } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
 
@@ -24,93 +26,130 @@ export function http2Client(socket: Socket, options: Http2ClientOptions): Client
 /** Assumed until the peer's SETTINGS say otherwise. */
 const STREAMS_BEFORE_SETTINGS = 100;
 
-class Http2ClientConnection implements ClientConnection {
+class Http2ClientConnection implements ClientConnection, Http2Role {
+  readonly server = false;
   onChange: () => void = () => {};
   active = 0;
-  readonly #session: ClientHttp2Session;
+  gone = false;
+  readonly #socket: Socket;
   readonly #timer: WheelTimer;
-  #maxStreams = STREAMS_BEFORE_SETTINGS;
-  #extended: 'unknown' | 'yes' | 'no' = 'unknown';
+  readonly #connection: Http2Connection;
+  #nextId = 1;
   /** Extended CONNECTs that wait for the peer's SETTINGS. */
-  #waiting: (() => void)[] = [];
-  #gone = false;
+  #waiting: Http2ClientStream[] = [];
 
   constructor(socket: Socket, options: Http2ClientOptions) {
     const settings = { ...defaultHttp2Settings, ...options.settings };
-    socket.on('error', () => {}); // the session hears of it as well, and its streams
-    socket.allowHalfOpen = false; // HTTP/2 knows no half-open connection: without this a FIN would go unnoticed
-    const session = connect('http://peer', {
-      ...sessionOptions(settings, options.limits),
-      peerMaxConcurrentStreams: STREAMS_BEFORE_SETTINGS,
-      createConnection: () => socket,
-    });
-    this.#session = session;
-    session.on('connect', () => session.setLocalWindowSize(settings.connectionWindowBytes));
-    session.on('error', () => session.destroy());
-    session.on('goaway', () => this.#leave());
-    session.on('close', () => {
-      this.#timer.dispose();
-      this.#leave();
-      socket.destroy();
-    });
-    session.on('remoteSettings', (remote) => {
-      this.#timer.clear();
-      this.#maxStreams = remote.maxConcurrentStreams ?? Infinity;
-      this.#extended = remote.enableConnectProtocol === true ? 'yes' : 'no';
-      this.#release();
-      this.onChange();
-    });
+    this.#socket = socket;
     // A server that never says SETTINGS speaks something else.
-    this.#timer = options.timers.timer(() => session.destroy());
+    this.#timer = options.timers.timer(() => socket.destroy());
     this.#timer.set(options.limits.headTimeoutMs);
-  }
-
-  get gone(): boolean {
-    return this.#gone;
+    this.#connection = new Http2Connection(socket, this, options.limits, settings);
   }
 
   capacity(): number {
-    return this.#gone ? 0 : Math.max(0, this.#maxStreams - this.active);
+    if (this.gone) return 0;
+    const max = this.#connection.peerSettingsSeen ? this.#connection.peerMaxStreams : STREAMS_BEFORE_SETTINGS;
+    return Math.max(0, max - this.active);
   }
 
   open(head: RequestHead, endStream: boolean, events: ClientStreamEvents): ClientStream {
-    const stream = new Http2ClientStream(head, events, () => {
-      this.active--;
-      this.onChange();
-    });
-    const ready = this.capacity() > 0;
+    const stream = new Http2ClientStream(this.#connection, head, events);
+    const room = this.capacity() > 0;
     this.active++;
-    if (!ready) stream.fail(new ProxyError('CONNECT_FAILED', 'the connection takes no more requests'));
-    else if (head.protocol === undefined) stream.start(this.#session, endStream);
-    else if (this.#extended === 'unknown') this.#waiting.push(() => this.#startExtended(stream));
+    if (!room) failLater(stream, new ProxyError('CONNECT_FAILED', 'the connection takes no more requests'));
+    else if (head.protocol === undefined) this.#start(stream, endStream);
+    else if (!this.#connection.peerSettingsSeen) this.#waiting.push(stream);
     else this.#startExtended(stream);
     return stream;
   }
 
   drain(): void {
     this.#leave();
-    this.#session.close();
+    this.#finishWhenEmpty();
   }
 
   destroy(error?: Error): void {
-    this.#session.destroy(error);
+    this.#socket.destroy(error);
+  }
+
+  #start(stream: Http2ClientStream, endStream: boolean): void {
+    if (stream.isOver) return;
+    const id = this.#nextId;
+    if (!this.#connection.sendHeaders(id, fieldsOfRequest(stream.head, endStream), endStream)) {
+      return failLater(
+        stream,
+        new ProxyError('INTERNAL', 'the request cannot be sent: a field of its head is not valid'),
+      );
+    }
+    this.#nextId += 2;
+    this.#connection.lastOwnStream = id;
+    this.#connection.adopt(stream, id);
+    stream.begin(endStream);
+    if (this.#nextId > MAX_WINDOW) this.#leave();
   }
 
   #startExtended(stream: Http2ClientStream): void {
-    if (this.#extended === 'yes' && !this.#gone) stream.start(this.#session, false);
-    else stream.fail(new ProxyError('UPSTREAM_PROTOCOL', 'the server does not know extended CONNECT (RFC 8441)'));
+    if (this.#connection.peerExtendedConnect && !this.gone) this.#start(stream, false);
+    else failLater(stream, new ProxyError('UPSTREAM_PROTOCOL', 'the server does not know extended CONNECT (RFC 8441)'));
+  }
+
+  onNewStream(): void {}
+
+  expectsTrailers(stream: Http2Stream): boolean {
+    return (stream as Http2ClientStream).headSeen;
+  }
+
+  onHead(stream: Http2Stream, fields: string[], end: boolean): boolean {
+    return (stream as Http2ClientStream).receiveHead(fields, end);
+  }
+
+  onPeerSettings(): void {
+    this.#timer.clear();
+    this.#release();
+    this.onChange();
+  }
+
+  onGoaway(lastStream: number): void {
+    this.#leave();
+    // RFC 9113 6.8: what is above was not and will not be looked at
+    for (const stream of [...this.#connection.streams.values()]) {
+      if (stream.id > lastStream) stream.receiveReset(REFUSED_STREAM);
+    }
+    this.#finishWhenEmpty();
+  }
+
+  onForgotten(): void {
+    this.active--;
+    this.onChange();
+    this.#finishWhenEmpty();
+  }
+
+  onGone(): void {
+    this.#timer.dispose();
+    this.#leave();
   }
 
   #release(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const start of waiting) start();
+    for (const stream of waiting) this.#startExtended(stream);
   }
 
   #leave(): void {
-    if (this.#gone) return;
-    this.#gone = true;
+    if (this.gone) return;
+    this.gone = true;
     this.#release();
     this.onChange();
   }
+
+  #finishWhenEmpty(): void {
+    if (!this.gone || this.active > 0 || this.#connection.gone) return;
+    this.#connection.sendGoaway(NO_ERROR);
+    this.#connection.finish();
+  }
+}
+
+function failLater(stream: Http2ClientStream, error: ProxyError): void {
+  process.nextTick(() => stream.fail(error));
 }

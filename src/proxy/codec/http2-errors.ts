@@ -1,29 +1,29 @@
-import { constants } from 'node:http2';
 import { ProxyError } from '../error.ts';
+import { CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, REFUSED_STREAM } from './http2-frames.ts';
 
 /** What RST_STREAM says to the peer when an exchange ends like this (RFC 9113 7). */
 export function resetCode(error: ProxyError): number {
   switch (error.code) {
     case 'DOWNSTREAM_RESET':
-      return constants.NGHTTP2_CANCEL;
+      return CANCEL;
     case 'OVERLOADED':
     case 'DRAINING':
-      return constants.NGHTTP2_REFUSED_STREAM;
+      return REFUSED_STREAM;
     case 'BAD_REQUEST':
     case 'UPSTREAM_PROTOCOL':
-      return constants.NGHTTP2_PROTOCOL_ERROR;
+      return PROTOCOL_ERROR;
     default:
-      return constants.NGHTTP2_INTERNAL_ERROR;
+      return INTERNAL_ERROR;
   }
 }
 
 /** What it means for the one who sent a request that the peer has reset it. */
 export function upstreamReset(code: number, cause: unknown): ProxyError {
   // RFC 9113 8.7: a refused stream was not processed at all, and may be sent again.
-  if (code === constants.NGHTTP2_REFUSED_STREAM) {
+  if (code === REFUSED_STREAM) {
     return new ProxyError('CONNECT_FAILED', 'the server refused the stream', { cause });
   }
-  if (code === constants.NGHTTP2_PROTOCOL_ERROR) {
+  if (code === PROTOCOL_ERROR) {
     return new ProxyError('UPSTREAM_PROTOCOL', 'the response breaks RFC 9113', { cause });
   }
   return new ProxyError('UPSTREAM_RESET', `the server reset the stream (code ${code})`, { cause });

@@ -1,10 +1,11 @@
-import { performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { ProxyError } from '../error.ts';
+import { Http2Connection, type Http2Role } from './http2-connection.ts';
+import { NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
 import { requestFromFields } from './http2-head.ts';
-import { Http2ServerStream } from './http2-server-stream.ts';
-import { defaultHttp2Settings, sessionOptions, type Http2Settings } from './http2-settings.ts';
+import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
+import { Http2ServerStream } from './http2-stream.ts';
 import { refuse } from './refuse.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
@@ -28,66 +29,95 @@ export function http2Server(socket: Socket, options: Http2ServerOptions): Server
   return new Http2ServerConnection(socket, options);
 }
 
-class Http2ServerConnection implements ServerConnection {
+class Http2ServerConnection implements ServerConnection, Http2Role {
+  readonly server = true;
   readonly closed: Promise<void>;
-  readonly #session: ServerHttp2Session;
   readonly #options: Http2ServerOptions;
+  readonly #settings: Http2Settings;
+  readonly #socket: Socket;
   readonly #timer: WheelTimer;
-  #active = 0;
+  readonly #connection: Http2Connection;
+  #draining = false;
 
   constructor(socket: Socket, options: Http2ServerOptions) {
     this.#options = options;
-    const settings = { ...defaultHttp2Settings, ...options.settings };
-    socket.on('error', () => {}); // the session hears of it as well, and its streams
-    socket.allowHalfOpen = false; // HTTP/2 knows no half-open connection: without this a FIN would go unnoticed
-    socket.pause(); // the session reads the handle; what was read before it takes from the socket's buffer
-    if (options.firstBytes !== undefined && options.firstBytes.length > 0) socket.unshift(options.firstBytes);
-    const session = performServerHandshake(socket, sessionOptions(settings, options.limits));
-    this.#session = session;
-    this.#timer = options.timers.timer(() => (this.#active === 0 ? session.close() : undefined));
+    this.#socket = socket;
+    this.#settings = { ...defaultHttp2Settings, ...options.settings };
+    this.#timer = options.timers.timer(() => this.#idle());
     this.#timer.set(options.limits.headTimeoutMs);
-    session.setLocalWindowSize(settings.connectionWindowBytes);
-    session.on('stream', (stream, _headers, flags, raw) => this.#begin(stream, flags, raw));
-    session.on('error', () => session.destroy());
-    this.closed = new Promise((resolve) => {
-      session.on('close', () => {
-        this.#timer.dispose();
-        socket.destroy();
-        resolve();
-      });
-    });
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.#connection = new Http2Connection(socket, this, options.limits, this.#settings, options.firstBytes);
   }
 
   drain(): void {
-    this.#session.close();
+    if (this.#draining || this.#connection.gone) return;
+    this.#draining = true;
+    this.#connection.sendGoaway(NO_ERROR);
+    this.#finishWhenEmpty();
   }
 
   destroy(error?: Error): void {
-    this.#session.destroy(error);
+    this.#socket.destroy(error);
   }
 
-  #begin(stream: ServerHttp2Stream, flags: number, raw: readonly string[]): void {
-    this.#active++;
-    this.#timer.clear();
-    stream.on('close', () => {
-      if (--this.#active === 0) this.#timer.set(this.#options.limits.idleTimeoutMs);
-    });
-    const endStream = (flags & 1) !== 0;
-    const head = requestFromFields(raw, endStream, this.#options.limits);
-    if (typeof head === 'string') return this.#refuse(stream, head);
-    if (head.method === 'CONNECT' && head.protocol === undefined && this.#options.connect !== true) {
-      return this.#refuse(stream, 'METHOD_NOT_ALLOWED');
+  onNewStream(id: number, fields: string[], end: boolean, tooLarge: boolean): void {
+    const connection = this.#connection;
+    if (this.#draining || connection.streams.size >= this.#settings.maxConcurrentStreams) {
+      return connection.sendReset(id, REFUSED_STREAM);
     }
-    const wrapped = new Http2ServerStream(stream, head);
-    this.#options.handler(head, wrapped);
-    wrapped.start();
+    this.#timer.clear();
+    const stream = new Http2ServerStream(connection);
+    connection.adopt(stream, id);
+    const head = tooLarge ? 'HEAD_TOO_LARGE' : requestFromFields(fields, end, this.#options.limits);
+    if (typeof head === 'string') this.#refuse(stream, head);
+    else if (head.method === 'CONNECT' && head.protocol === undefined && this.#options.connect !== true) {
+      this.#refuse(stream, 'METHOD_NOT_ALLOWED');
+    } else {
+      stream.begin(head);
+      this.#options.handler(head, stream);
+    }
+    if (end && connection.streams.get(id) === stream) stream.receiveEnd(undefined);
   }
 
-  #refuse(stream: ServerHttp2Stream, code: ReasonCode): void {
+  #refuse(stream: Http2ServerStream, code: ReasonCode): void {
     const error = new ProxyError(code, 'the request breaks RFC 9113');
-    const wrapped = new Http2ServerStream(stream, undefined);
-    wrapped.start();
-    refuse(wrapped, error);
+    refuse(stream, error);
     this.#options.onRefused?.(error);
+  }
+
+  /** Requests have one head: what comes behind it are trailers. */
+  expectsTrailers(): boolean {
+    return true;
+  }
+
+  onHead(): boolean {
+    return false;
+  }
+
+  onPeerSettings(): void {}
+
+  onGoaway(): void {
+    this.#draining = true;
+    this.#finishWhenEmpty();
+  }
+
+  onForgotten(): void {
+    if (this.#connection.streams.size > 0) return;
+    this.#timer.set(this.#options.limits.idleTimeoutMs);
+    this.#finishWhenEmpty();
+  }
+
+  onGone(): void {
+    this.#timer.dispose();
+  }
+
+  #finishWhenEmpty(): void {
+    if (this.#draining && this.#connection.streams.size === 0) this.#connection.finish();
+  }
+
+  #idle(): void {
+    if (this.#connection.streams.size > 0) return;
+    if (this.#connection.peerSettingsSeen) this.drain();
+    else this.#socket.destroy();
   }
 }

@@ -12,9 +12,15 @@ export class OutBuffer {
   #parts: (string | Buffer)[] = [];
   #bytes = 0;
   #scheduled = false;
+  readonly #wholeTurn: boolean;
 
-  constructor(socket: Socket) {
+  /**
+   * @param wholeTurn whether to wait for all sockets that are readable in this turn: right where many exchanges share the socket;
+   * otherwise what one callback has said is written behind it
+   */
+  constructor(socket: Socket, wholeTurn = false) {
     this.#socket = socket;
+    this.#wholeTurn = wholeTurn;
   }
 
   /** Bytes that wait here or in the socket. */
@@ -27,12 +33,17 @@ export class OutBuffer {
     this.#bytes += part.length;
     if (this.#scheduled) return;
     this.#scheduled = true;
-    process.nextTick(flushScheduled, this);
+    if (this.#wholeTurn) setImmediate(flushScheduled, this);
+    else process.nextTick(flushScheduled, this);
   }
+
+  /** Grows with every write: what was pushed before is on its way and cannot be changed any more. */
+  flushes = 0;
 
   flush(): void {
     const parts = this.#parts;
     if (parts.length === 0) return;
+    this.flushes++;
     const bytes = this.#bytes;
     this.#parts = [];
     this.#bytes = 0;

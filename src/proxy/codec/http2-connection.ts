@@ -1,0 +1,526 @@
+import type { Socket } from 'node:net';
+import { HpackDecoder } from './hpack-decoder.ts';
+import { HpackEncoder } from './hpack-encoder.ts';
+import * as h2 from './http2-frames.ts';
+import { isWellFormed } from './http2-fields.ts';
+import type { Http2Settings } from './http2-settings.ts';
+import type { Http2Stream } from './http2-stream.ts';
+import { OutBuffer } from './out-buffer.ts';
+import type { CodecLimits, Headers } from './stream.ts';
+import { keepTrailers } from './trailers.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** CONTINUATION flood: so many frames or bytes for one header block (suites 3.2). */
+const MAX_CONTINUATIONS = 8;
+const MAX_BLOCK_BYTES = 64 * 1024;
+/** Frames that cost us and bring nothing: so many at once, and then so many in a second (CVE-2023-44487, CVE-2025-8671). */
+const NUISANCE_BURST = 1000;
+const NUISANCE_PER_SECOND = 100;
+/** Streams we have reset lately; what the peer had sent before it knew is no offence. */
+const REMEMBERED_RESETS = 512;
+
+/** What distinguishes the two ends of a connection. */
+export interface Http2Role {
+  readonly server: boolean;
+  /** A HEADERS block for a stream that is not open; `tooLarge`: the list was cut at the limit. */
+  onNewStream(id: number, fields: string[], end: boolean, tooLarge: boolean): void;
+  /** A HEADERS block for a stream that is open. @returns false when it breaks the protocol */
+  onHead(stream: Http2Stream, fields: string[], end: boolean): boolean;
+  /** Whether the next HEADERS block of the stream is its trailers. */
+  expectsTrailers(stream: Http2Stream): boolean;
+  onPeerSettings(): void;
+  onGoaway(lastStream: number): void;
+  /** A stream takes no more room. */
+  onForgotten(stream: Http2Stream): void;
+  /** The connection is of no more use; its streams have been told. */
+  onGone(): void;
+}
+
+/** The frame machine of one HTTP/2 connection (RFC 9113): frames in and out, header blocks, windows, settings, floods. */
+export class Http2Connection {
+  readonly streams = new Map<number, Http2Stream>();
+  sendWindow = h2.DEFAULT_WINDOW;
+  peerInitialWindow = h2.DEFAULT_WINDOW;
+  peerMaxStreams = Infinity;
+  peerExtendedConnect = false;
+  peerSettingsSeen = false;
+  gone = false;
+  /** Highest stream of the peer that we have looked at. */
+  lastPeerStream = 0;
+  readonly streamCreditAt: number;
+
+  readonly #socket: Socket;
+  readonly #role: Http2Role;
+  readonly #limits: CodecLimits;
+  readonly #settings: Http2Settings;
+  readonly #out: OutBuffer;
+  readonly #highWater: number;
+  readonly #encoder = new HpackEncoder();
+  readonly #decoder = new HpackDecoder();
+  readonly #blocked = new Set<Http2Stream>();
+  readonly #resets = new Set<number>();
+  #held: Buffer = EMPTY;
+  #prefaceSeen: boolean;
+  #receiveWindow: number;
+  #unreturned = 0;
+  #peerMaxFrame = h2.MAX_FRAME_BYTES;
+  // A header block that goes on in CONTINUATION frames.
+  #blockStream = 0;
+  #blockFlags = 0;
+  #block: Buffer[] = [];
+  #blockBytes = 0;
+  // The last frame header written, to put END_STREAM on it.
+  #lastFrame: Buffer = EMPTY;
+  #lastStream = 0;
+  #lastFlushes = -1;
+  #nuisance = 0;
+  #nuisanceSince = 0;
+
+  constructor(
+    socket: Socket,
+    role: Http2Role,
+    limits: CodecLimits,
+    settings: Http2Settings,
+    firstBytes: Buffer = EMPTY,
+  ) {
+    this.#socket = socket;
+    this.#role = role;
+    this.#limits = limits;
+    this.#settings = settings;
+    this.#out = new OutBuffer(socket, true);
+    this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
+    this.#prefaceSeen = !role.server;
+    this.#receiveWindow = settings.connectionWindowBytes;
+    this.streamCreditAt = settings.initialWindowBytes / 2;
+    socket.allowHalfOpen = true;
+    socket.on('data', this.#onData).on('drain', () => this.#unblock());
+    socket.on('end', () => this.lose(h2.NO_ERROR, 'the peer has ended the connection'));
+    socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
+    socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
+    this.#greet();
+    if (firstBytes.length > 0) process.nextTick(() => this.#onData(firstBytes));
+    socket.resume();
+  }
+
+  #greet(): void {
+    if (!this.#role.server) this.#out.push(h2.PREFACE);
+    const settings = [h2.SETTINGS_INITIAL_WINDOW_SIZE, this.#settings.initialWindowBytes];
+    // RFC 9113 6.5.2 counts 32 per field
+    settings.push(h2.SETTINGS_MAX_HEADER_LIST_SIZE, this.#limits.maxHeadBytes + 32 * this.#limits.maxHeaders);
+    if (this.#role.server) {
+      settings.push(h2.SETTINGS_MAX_CONCURRENT_STREAMS, this.#settings.maxConcurrentStreams);
+      settings.push(h2.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
+    } else settings.push(h2.SETTINGS_ENABLE_PUSH, 0);
+    this.#out.push(h2.settingsFrame(settings));
+    const more = this.#settings.connectionWindowBytes - h2.DEFAULT_WINDOW;
+    if (more > 0) this.sendWindowUpdate(0, more);
+  }
+
+  // ---- reading
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.gone) return;
+    const held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    let at = 0;
+    if (!this.#prefaceSeen) {
+      const n = Math.min(held.length, h2.PREFACE.length);
+      if (held.compare(h2.PREFACE, 0, n, 0, n) !== 0) return this.fail(h2.PROTOCOL_ERROR);
+      if (n < h2.PREFACE.length) {
+        this.#held = held;
+        return;
+      }
+      this.#prefaceSeen = true;
+      at = n;
+    }
+    while (!this.gone && held.length - at >= h2.FRAME_HEADER_BYTES) {
+      const length = held.readUIntBE(at, 3);
+      if (length > h2.MAX_FRAME_BYTES) return this.fail(h2.FRAME_SIZE_ERROR);
+      const start = at + h2.FRAME_HEADER_BYTES;
+      if (held.length - start < length) break;
+      const id = held.readUInt32BE(at + 5) & h2.MAX_WINDOW;
+      this.#frame(held[at + 3]!, held[at + 4]!, id, held.subarray(start, start + length));
+      at = start + length;
+    }
+    this.#held = at === held.length ? EMPTY : held.subarray(at);
+  };
+
+  #frame(type: number, flags: number, id: number, payload: Buffer): void {
+    if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) {
+      return this.fail(h2.PROTOCOL_ERROR);
+    }
+    if (!this.peerSettingsSeen && type !== h2.SETTINGS) return this.fail(h2.PROTOCOL_ERROR);
+    switch (type) {
+      case h2.DATA:
+        return this.#data(flags, id, payload);
+      case h2.HEADERS:
+        return this.#headers(flags, id, payload);
+      case h2.PRIORITY:
+        if (id === 0) return this.fail(h2.PROTOCOL_ERROR);
+        if (payload.length !== 5) return this.fail(h2.FRAME_SIZE_ERROR);
+        return this.#nuisanceSeen();
+      case h2.RST_STREAM:
+        return this.#reset(id, payload);
+      case h2.SETTINGS:
+        return this.#settingsReceived(flags, id, payload);
+      case h2.PUSH_PROMISE:
+        return this.fail(h2.PROTOCOL_ERROR);
+      case h2.PING:
+        return this.#ping(flags, id, payload);
+      case h2.GOAWAY:
+        if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
+        if (payload.length < 8) return this.fail(h2.FRAME_SIZE_ERROR);
+        return this.#role.onGoaway(payload.readUInt32BE(0) & h2.MAX_WINDOW);
+      case h2.WINDOW_UPDATE:
+        return this.#windowUpdate(id, payload);
+      case h2.CONTINUATION:
+        if (id === 0 || this.#blockStream === 0) return this.fail(h2.PROTOCOL_ERROR);
+        return this.#blockPart(flags, payload);
+      default:
+        return this.#nuisanceSeen(); // RFC 9113 4.1: unknown types are ignored
+    }
+  }
+
+  /** Whether a stream that we do not know was never opened: then any frame but HEADERS is an offence (RFC 9113 5.1). */
+  #isIdle(id: number): boolean {
+    const ours = (id & 1) === (this.#role.server ? 0 : 1);
+    return ours ? id > this.lastOwnStream : id > this.lastPeerStream;
+  }
+  lastOwnStream = 0;
+
+  #data(flags: number, id: number, payload: Buffer): void {
+    if (id === 0 || this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
+    const chunk = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
+    if (chunk === undefined) return this.fail(h2.PROTOCOL_ERROR);
+    this.#receiveWindow -= payload.length;
+    if (this.#receiveWindow < 0) return this.fail(h2.FLOW_CONTROL_ERROR);
+    const end = (flags & h2.END_STREAM) !== 0;
+    const stream = this.streams.get(id);
+    if (stream === undefined || stream.inEnded) {
+      this.credit(payload.length);
+      return this.#late(id);
+    }
+    stream.receiveWindow -= payload.length;
+    if (stream.receiveWindow < 0) {
+      this.credit(payload.length);
+      return this.streamError(stream, h2.FLOW_CONTROL_ERROR);
+    }
+    if (chunk.length === 0 && !end) this.#nuisanceSeen();
+    if (!this.gone) stream.receiveData(chunk, payload.length, end);
+  }
+
+  /** A frame on a closed stream. */
+  #late(id: number): void {
+    if (this.#resets.has(id)) return;
+    this.sendReset(id, h2.STREAM_CLOSED);
+    this.#nuisanceSeen();
+  }
+
+  #headers(flags: number, id: number, payload: Buffer): void {
+    if (id === 0 || (id & 1) === 0) return this.fail(h2.PROTOCOL_ERROR);
+    const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
+    const skip = (flags & h2.WITH_PRIORITY) === 0 ? 0 : 5;
+    if (block === undefined || block.length < skip) return this.fail(h2.PROTOCOL_ERROR);
+    this.#blockStream = id;
+    this.#blockFlags = flags;
+    this.#blockPart(flags, skip === 0 ? block : block.subarray(skip));
+  }
+
+  #blockPart(flags: number, part: Buffer): void {
+    this.#block.push(part);
+    this.#blockBytes += part.length;
+    if ((flags & h2.END_HEADERS) === 0) {
+      const flood = this.#block.length > MAX_CONTINUATIONS || this.#blockBytes > MAX_BLOCK_BYTES;
+      if (flood) this.fail(h2.ENHANCE_YOUR_CALM);
+      return;
+    }
+    const block = this.#block.length === 1 ? this.#block[0]! : Buffer.concat(this.#block);
+    const id = this.#blockStream;
+    this.#block = [];
+    this.#blockStream = this.#blockBytes = 0;
+    const fields: string[] = [];
+    const maxFields = this.#limits.maxHeaders + 6; // and the pseudo-fields
+    const maxListBytes = this.#limits.maxHeadBytes + 32 * maxFields;
+    const error = this.#decoder.decode(block, { maxFields, maxListBytes }, fields);
+    if (error === 'broken') return this.fail(h2.COMPRESSION_ERROR);
+    this.#section(id, fields, (this.#blockFlags & h2.END_STREAM) !== 0, error === 'too large');
+  }
+
+  #section(id: number, fields: string[], end: boolean, tooLarge: boolean): void {
+    const stream = this.streams.get(id);
+    if (stream === undefined) {
+      if (!this.#role.server || id <= this.lastPeerStream) {
+        if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
+        return this.#late(id);
+      }
+      this.lastPeerStream = id;
+      if (!tooLarge && !isWellFormed(fields, 'request')) return this.#refuseId(id, h2.PROTOCOL_ERROR);
+      return this.#role.onNewStream(id, fields, end, tooLarge);
+    }
+    if (stream.inEnded) return this.#late(id);
+    if (tooLarge) return this.streamError(stream, h2.ENHANCE_YOUR_CALM);
+    if (this.#role.expectsTrailers(stream)) {
+      if (!end || !isWellFormed(fields, 'trailers')) return this.streamError(stream, h2.PROTOCOL_ERROR);
+      return stream.receiveEnd(keepTrailers(fields));
+    }
+    if (!isWellFormed(fields, 'response') || !this.#role.onHead(stream, fields, end)) {
+      return this.streamError(stream, h2.PROTOCOL_ERROR);
+    }
+    if (end && this.streams.get(id) === stream) stream.receiveEnd(undefined);
+  }
+
+  #refuseId(id: number, code: number): void {
+    this.sendReset(id, code);
+    this.#nuisanceSeen();
+  }
+
+  #reset(id: number, payload: Buffer): void {
+    if (payload.length !== 4) return this.fail(h2.FRAME_SIZE_ERROR);
+    if (id === 0 || this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
+    const stream = this.streams.get(id);
+    if (stream === undefined) return;
+    if (this.#role.server) this.#nuisanceSeen(); // before its answer was complete: rapid reset
+    if (!this.gone) stream.receiveReset(payload.readUInt32BE(0));
+  }
+
+  #settingsReceived(flags: number, id: number, payload: Buffer): void {
+    if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
+    if ((flags & h2.ACK) !== 0) return payload.length === 0 ? undefined : this.fail(h2.FRAME_SIZE_ERROR);
+    if (payload.length % 6 !== 0) return this.fail(h2.FRAME_SIZE_ERROR);
+    if (payload.length > 6 * 32) return this.fail(h2.ENHANCE_YOUR_CALM);
+    if (this.peerSettingsSeen) this.#nuisanceSeen();
+    for (let i = 0; i < payload.length; i += 6) {
+      const error = this.#setting(payload.readUInt16BE(i), payload.readUInt32BE(i + 2));
+      if (error !== h2.NO_ERROR) return this.fail(error);
+    }
+    this.peerSettingsSeen = true;
+    this.#out.push(h2.frameHeader(h2.SETTINGS, h2.ACK, 0, 0));
+    this.#role.onPeerSettings();
+    this.#pumpAll();
+  }
+
+  #setting(identifier: number, value: number): number {
+    switch (identifier) {
+      case h2.SETTINGS_HEADER_TABLE_SIZE:
+        this.#encoder.setMaxTable(value);
+        return h2.NO_ERROR;
+      case h2.SETTINGS_ENABLE_PUSH:
+        return value > 1 || (value === 1 && !this.#role.server) ? h2.PROTOCOL_ERROR : h2.NO_ERROR;
+      case h2.SETTINGS_MAX_CONCURRENT_STREAMS:
+        this.peerMaxStreams = value;
+        return h2.NO_ERROR;
+      case h2.SETTINGS_INITIAL_WINDOW_SIZE: {
+        if (value > h2.MAX_WINDOW) return h2.FLOW_CONTROL_ERROR;
+        const delta = value - this.peerInitialWindow;
+        this.peerInitialWindow = value;
+        for (const stream of this.streams.values()) stream.sendWindow += delta;
+        return h2.NO_ERROR;
+      }
+      case h2.SETTINGS_MAX_FRAME_SIZE:
+        if (value < h2.MAX_FRAME_BYTES || value > 2 ** 24 - 1) return h2.PROTOCOL_ERROR;
+        this.#peerMaxFrame = h2.MAX_FRAME_BYTES; // larger frames would make others wait
+        return h2.NO_ERROR;
+      case h2.SETTINGS_ENABLE_CONNECT_PROTOCOL:
+        if (value > 1) return h2.PROTOCOL_ERROR;
+        this.peerExtendedConnect = value === 1;
+        return h2.NO_ERROR;
+      default:
+        return h2.NO_ERROR;
+    }
+  }
+
+  #ping(flags: number, id: number, payload: Buffer): void {
+    if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
+    if (payload.length !== 8) return this.fail(h2.FRAME_SIZE_ERROR);
+    if ((flags & h2.ACK) !== 0) return;
+    this.#nuisanceSeen();
+    this.#out.push(h2.frameHeader(h2.PING, h2.ACK, 0, 8));
+    this.#out.push(payload);
+  }
+
+  #windowUpdate(id: number, payload: Buffer): void {
+    if (payload.length !== 4) return this.fail(h2.FRAME_SIZE_ERROR);
+    const more = payload.readUInt32BE(0) & h2.MAX_WINDOW;
+    if (id === 0) {
+      this.sendWindow += more;
+      if (more === 0) return this.fail(h2.PROTOCOL_ERROR);
+      if (this.sendWindow > h2.MAX_WINDOW) return this.fail(h2.FLOW_CONTROL_ERROR);
+      return this.#pumpAll();
+    }
+    if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
+    if (more < 64) this.#nuisanceSeen();
+    const stream = this.streams.get(id);
+    if (stream === undefined || this.gone) return;
+    stream.sendWindow += more;
+    if (more === 0) return this.streamError(stream, h2.PROTOCOL_ERROR);
+    if (stream.sendWindow > h2.MAX_WINDOW) return this.streamError(stream, h2.FLOW_CONTROL_ERROR);
+    this.#pumpAll();
+  }
+
+  /** Counts what costs us more than the peer; a peer that does nothing else is sent away. */
+  #nuisanceSeen(): void {
+    if (++this.#nuisance < NUISANCE_BURST) return;
+    const now = performance.now();
+    this.#nuisance -= Math.min(this.#nuisance, ((now - this.#nuisanceSince) * NUISANCE_PER_SECOND) / 1000);
+    this.#nuisanceSince = now;
+    if (this.#nuisance >= NUISANCE_BURST) this.fail(h2.ENHANCE_YOUR_CALM);
+  }
+
+  // ---- writing
+
+  /** Whether the socket takes more. */
+  writable(): boolean {
+    return this.#out.waiting <= this.#highWater;
+  }
+
+  /** A stream that has to wait for a window or for the socket. */
+  block(stream: Http2Stream): void {
+    this.#blocked.add(stream);
+  }
+
+  /** Sends what is queued, 16 KB of each stream in turn, so that a large one does not hold up the others. */
+  #pumpAll(): void {
+    for (let progress = true; progress && this.sendWindow > 0;) {
+      progress = false;
+      for (const stream of this.#blocked) if (stream.pump(h2.MAX_FRAME_BYTES)) progress = true;
+    }
+    this.#unblock();
+  }
+
+  #unblock(): void {
+    for (const stream of [...this.#blocked]) {
+      if (stream.queued) continue;
+      if (!this.writable()) return;
+      this.#blocked.delete(stream);
+      stream.unblocked();
+    }
+  }
+
+  sendDataFrames(id: number, chunk: Buffer): void {
+    for (let at = 0; at < chunk.length; at += this.#peerMaxFrame) {
+      const piece = chunk.length <= this.#peerMaxFrame ? chunk : chunk.subarray(at, at + this.#peerMaxFrame);
+      this.sendWindow -= piece.length;
+      this.#push(h2.frameHeader(h2.DATA, 0, id, piece.length), id);
+      this.#out.push(piece);
+    }
+  }
+
+  /** @returns false when a field may not be written; nothing is sent then */
+  sendHeaders(id: number, fields: readonly string[], end: boolean): boolean {
+    const kind = fields[0] === ':status' ? 'response' : fields[0]?.startsWith(':') === true ? 'request' : 'trailers';
+    if (!isWellFormed(fields, kind)) return false;
+    const block = this.#encoder.encode(fields);
+    const flags = end ? h2.END_STREAM : 0;
+    const first = block.length <= this.#peerMaxFrame ? block : block.subarray(0, this.#peerMaxFrame);
+    const whole = first === block;
+    this.#push(h2.frameHeader(h2.HEADERS, flags | (whole ? h2.END_HEADERS : 0), id, first.length), id);
+    this.#out.push(first);
+    for (let at = first.length; at < block.length; at += this.#peerMaxFrame) {
+      const part = block.subarray(at, at + this.#peerMaxFrame);
+      const last = at + part.length === block.length ? h2.END_HEADERS : 0;
+      this.#out.push(h2.frameHeader(h2.CONTINUATION, last, id, part.length));
+      this.#out.push(part);
+    }
+    return true;
+  }
+
+  /** Ends our direction of a stream: on its last frame if that has not left yet, else with an empty one. */
+  sendEndOf(id: number, trailers: Headers | undefined): void {
+    if (trailers !== undefined && trailers.length > 0 && this.sendHeaders(id, trailers, true)) return;
+    if (this.#lastStream === id && this.#lastFlushes === this.#out.flushes) this.#lastFrame[4]! |= h2.END_STREAM;
+    else this.#push(h2.frameHeader(h2.DATA, h2.END_STREAM, id, 0), id);
+  }
+
+  #push(header: Buffer, id: number): void {
+    this.#out.push(header);
+    this.#lastFrame = header;
+    this.#lastStream = id;
+    this.#lastFlushes = this.#out.flushes;
+  }
+
+  sendReset(id: number, code: number): void {
+    this.#resets.add(id);
+    if (this.#resets.size > REMEMBERED_RESETS) {
+      for (const oldest of this.#resets) {
+        this.#resets.delete(oldest);
+        break;
+      }
+    }
+    this.#lastStream = 0;
+    this.#out.push(h2.numbersFrame(h2.RST_STREAM, id, code));
+  }
+
+  sendWindowUpdate(id: number, bytes: number): void {
+    this.#out.push(h2.numbersFrame(h2.WINDOW_UPDATE, id, bytes));
+  }
+
+  sendGoaway(code: number): void {
+    this.#out.push(h2.numbersFrame(h2.GOAWAY, 0, this.lastPeerStream, code));
+  }
+
+  /** Bytes of the peer that were heard, or that nobody will hear: the connection's window opens again. */
+  credit(bytes: number): void {
+    this.#unreturned += bytes;
+    if (this.#unreturned < this.#settings.connectionWindowBytes / 2 || this.gone) return;
+    this.#receiveWindow += this.#unreturned;
+    this.sendWindowUpdate(0, this.#unreturned);
+    this.#unreturned = 0;
+  }
+
+  // ---- streams and ends
+
+  /** Opens the window of a stream that begins. */
+  adopt(stream: Http2Stream, id: number): void {
+    stream.id = id;
+    stream.sendWindow = this.peerInitialWindow;
+    stream.receiveWindow = this.#settings.initialWindowBytes;
+    this.streams.set(id, stream);
+  }
+
+  forget(stream: Http2Stream): void {
+    this.#blocked.delete(stream);
+    if (stream.id !== 0 && !this.streams.delete(stream.id)) return;
+    this.#role.onForgotten(stream);
+  }
+
+  /** The peer broke the rules of one stream. */
+  streamError(stream: Http2Stream, code: number): void {
+    this.sendReset(stream.id, code);
+    this.#nuisanceSeen();
+    stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code);
+  }
+
+  /** The peer broke the rules of the connection: says why and closes. */
+  fail(code: number): void {
+    if (this.gone) return;
+    this.sendGoaway(code);
+    this.#out.flush();
+    this.#socket.end();
+    this.lose(code, `connection error ${code}`);
+  }
+
+  /** Ends every stream and the socket. */
+  lose(code: number, cause: unknown): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.#held = EMPTY;
+    for (const stream of [...this.streams.values()])
+      stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
+    this.#role.onGone();
+    // What is queued is still written; the peer's bytes are not read any more.
+    if (this.#socket.writableLength > 0) this.#socket.destroySoon();
+    else this.#socket.destroy();
+  }
+
+  /** Nothing is left to do: writes what is queued and closes. */
+  finish(): void {
+    this.#out.flush();
+    this.#socket.end();
+  }
+}
+
+/** A payload without its padding (RFC 9113 6.1); undefined when the padding is longer than the payload. */
+function unpad(payload: Buffer, from: number): Buffer | undefined {
+  const padding = payload[from];
+  if (padding === undefined || padding >= payload.length - from) return undefined;
+  return payload.subarray(from + 1, payload.length - padding);
+}

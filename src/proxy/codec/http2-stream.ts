@@ -1,0 +1,416 @@
+import { ProxyError } from '../error.ts';
+import { downstreamReset, resetCode, upstreamReset } from './http2-errors.ts';
+import { CANCEL, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
+import type { Http2Connection } from './http2-connection.ts';
+import { fieldsOfResponse, responseFromFields } from './http2-head.ts';
+import { deaf } from './http1-server-stream.ts';
+import type {
+  ClientStream,
+  ClientStreamEvents,
+  Headers,
+  RequestHead,
+  ResponseHead,
+  ServerStream,
+  StreamEvents,
+  TakenSocket,
+} from './stream.ts';
+
+/**
+ * One stream of an HTTP/2 connection, what both ends share: two directions, each with its window and its end. The window
+ * opens again only for bytes that were heard, so a paused stream stops its sender and nobody else.
+ */
+export abstract class Http2Stream {
+  /** 0 until the request is on the wire. */
+  id = 0;
+  sendWindow = 0;
+  receiveWindow = 0;
+  /** In a tunnel both directions live on after the other's end. */
+  protected tunnel = false;
+  protected readonly connection: Http2Connection;
+  /** Nothing is heard or said any more. */
+  protected over = false;
+  protected outEnded = false;
+  #unreturned = 0;
+  /** Of a body whose length was promised to us; -1 = unknown. */
+  #expected = -1;
+  /** Of a body whose length we have promised; -1 = unknown. */
+  #owed = -1;
+  #inQueue: Buffer[] = [];
+  #inEnded = false;
+  #endTold = false;
+  #inTrailers: Headers | undefined = undefined;
+  #paused = false;
+  #outQueue: Buffer[] = [];
+  #endQueued = false;
+  #endSent = false;
+  #outTrailers: Headers | undefined = undefined;
+
+  constructor(connection: Http2Connection) {
+    this.connection = connection;
+  }
+
+  protected abstract hear(): StreamEvents;
+  protected abstract lost(code: number, cause: unknown): ProxyError;
+  /** The peer's direction has ended and was heard. */
+  protected abstract heardEnd(): void;
+
+  protected expect(length: number): void {
+    this.#expected = length;
+  }
+
+  protected promise(length: number): void {
+    this.#owed = length;
+  }
+
+  get queued(): boolean {
+    return this.#outQueue.length > 0;
+  }
+
+  get inEnded(): boolean {
+    return this.#inEnded;
+  }
+
+  // ---- from the peer
+
+  /** @param bytes what the windows count: the payload with its padding */
+  receiveData(chunk: Buffer, bytes: number, end: boolean): void {
+    if (this.over || chunk.length < bytes) this.#credit(this.over ? bytes : bytes - chunk.length);
+    if (this.over) return this.#receivedEnd(end);
+    if (this.#expected >= 0) {
+      this.#expected -= chunk.length;
+      if (this.#expected < 0 || (end && this.#expected > 0)) {
+        this.#credit(chunk.length);
+        return this.connection.streamError(this, PROTOCOL_ERROR);
+      }
+    }
+    if (chunk.length > 0) {
+      if (this.#paused || this.#inQueue.length > 0) this.#inQueue.push(chunk);
+      else this.#tell(chunk);
+    }
+    this.#receivedEnd(end);
+  }
+
+  /** The end of the peer's direction, by a flag or by trailers. */
+  receiveEnd(trailers: Headers | undefined): void {
+    if (this.#expected > 0 && !this.over) return this.connection.streamError(this, PROTOCOL_ERROR);
+    this.#inTrailers = trailers;
+    this.#receivedEnd(true);
+  }
+
+  #receivedEnd(end: boolean): void {
+    if (!end) return;
+    this.#inEnded = true;
+    this.#tellEnd();
+    this.close();
+  }
+
+  #tell(chunk: Buffer): void {
+    this.hear().onData(chunk);
+    this.#credit(chunk.length);
+  }
+
+  #tellEnd(): void {
+    if (!this.#inEnded || this.#endTold || this.over || this.#paused || this.#inQueue.length > 0) return;
+    this.#endTold = true;
+    this.hear().onEnd(this.#inTrailers);
+    if (this.tunnel && this.outEnded) this.over = true;
+    if (!this.over) this.heardEnd();
+    this.close();
+  }
+
+  /** Gives bytes that were heard, or that nobody will hear, back to the peer's windows. */
+  #credit(bytes: number): void {
+    if (bytes === 0) return;
+    this.connection.credit(bytes);
+    if (this.#inEnded || this.over) return;
+    this.#unreturned += bytes;
+    if (this.#unreturned < this.connection.streamCreditAt) return;
+    this.receiveWindow += this.#unreturned;
+    this.connection.sendWindowUpdate(this.id, this.#unreturned);
+    this.#unreturned = 0;
+  }
+
+  /** RST_STREAM from the peer, or the end of the connection. */
+  receiveReset(code: number, cause?: unknown): void {
+    if (this.#inEnded && code === NO_ERROR && !this.tunnel) {
+      this.outEnded = this.#endSent = true; // RFC 9113 8.1: the answer is whole, the rest of the request is not wanted
+      this.#outQueue = [];
+      return this.close();
+    }
+    this.fail(this.lost(code, cause));
+  }
+
+  /** Ends the stream for whoever hears it, without a word to the peer. */
+  fail(error: ProxyError): void {
+    const heard = this.over;
+    this.abandon();
+    if (!heard) this.hear().onError(error);
+  }
+
+  /** Forgets everything; the peer knows, or is told by the caller. */
+  abandon(): void {
+    this.deafen();
+    this.#outQueue = [];
+    this.#inEnded = this.#endSent = this.outEnded = true;
+    this.close();
+  }
+
+  /** Hears nothing from now on; what was received and not heard goes back to the window. */
+  protected deafen(): void {
+    this.over = true;
+    let left = 0;
+    for (const chunk of this.#inQueue) left += chunk.length;
+    this.#inQueue = [];
+    if (left > 0) this.connection.credit(left);
+  }
+
+  /** Both directions have ended on the wire, and what was received has been heard: the stream takes no more room. */
+  close(): void {
+    if (this.#inEnded && this.#endSent && (this.over || this.#endTold)) this.connection.forget(this);
+  }
+
+  // ---- to the peer
+
+  sendData(chunk: Buffer): boolean {
+    if (this.over || this.outEnded || chunk.length === 0) return true;
+    if (this.#owed >= 0) {
+      if (chunk.length > this.#owed) {
+        this.wrongLength();
+        return true;
+      }
+      this.#owed -= chunk.length;
+    }
+    const sent = this.#outQueue.length > 0 ? 0 : this.#write(chunk, chunk.length);
+    if (sent < chunk.length) this.#outQueue.push(sent === 0 ? chunk : chunk.subarray(sent));
+    else if (this.connection.writable()) return true;
+    this.connection.block(this);
+    return false;
+  }
+
+  sendEnd(trailers?: Headers): void {
+    if (this.over || this.outEnded) return;
+    if (this.#owed > 0) return this.wrongLength();
+    this.outEnded = true;
+    this.#outTrailers = trailers;
+    if (this.#outQueue.length > 0) this.#endQueued = true;
+    else this.#writeEnd();
+    this.saidEnd();
+  }
+
+  /** What the end of our direction means for the other one. */
+  protected saidEnd(): void {
+    if (this.tunnel && this.#endTold) this.over = true;
+    this.close();
+  }
+
+  protected abstract wrongLength(): void;
+
+  reset(error: ProxyError): void {
+    if (this.over) return;
+    if (this.id !== 0) this.connection.sendReset(this.id, resetCode(error));
+    this.abandon();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    process.nextTick(() => this.#resumed());
+  }
+
+  #resumed(): void {
+    while (!this.#paused && !this.over && this.#inQueue.length > 0) this.#tell(this.#inQueue.shift()!);
+    this.#tellEnd();
+  }
+
+  /** Sends from the queue, at most `limit` bytes, as far as the windows allow. @returns whether something was sent */
+  pump(limit: number): boolean {
+    const chunk = this.#outQueue[0];
+    if (chunk === undefined) return false;
+    const sent = this.#write(chunk, limit);
+    if (sent === chunk.length) this.#outQueue.shift();
+    else if (sent > 0) this.#outQueue[0] = chunk.subarray(sent);
+    if (this.#outQueue.length === 0 && this.#endQueued) {
+      this.#endQueued = false;
+      this.#writeEnd();
+      this.close();
+    }
+    return sent > 0;
+  }
+
+  /** The queue is empty and the connection takes more. */
+  unblocked(): void {
+    if (!this.over && !this.outEnded) this.hear().onWritable();
+  }
+
+  #write(chunk: Buffer, limit: number): number {
+    const window = Math.min(limit, chunk.length, this.sendWindow, this.connection.sendWindow);
+    if (window <= 0 || this.id === 0) return 0;
+    this.sendWindow -= window;
+    this.connection.sendDataFrames(this.id, window === chunk.length ? chunk : chunk.subarray(0, window));
+    return window;
+  }
+
+  #writeEnd(): void {
+    if (this.id === 0) {
+      this.#endQueued = true; // not on the wire yet
+      return;
+    }
+    this.#endSent = true;
+    this.connection.sendEndOf(this.id, this.#outTrailers);
+  }
+
+  /** The request is on the wire: what was said before may follow. */
+  protected started(endSent: boolean): void {
+    if (endSent) {
+      this.outEnded = this.#endSent = true;
+      return;
+    }
+    while (this.pump(Infinity));
+    if (this.#outQueue.length > 0) this.connection.block(this);
+    else if (this.#endQueued) {
+      this.#endQueued = false;
+      this.#writeEnd();
+    }
+  }
+}
+
+/** The side that received the request. */
+export class Http2ServerStream extends Http2Stream implements ServerStream {
+  events: StreamEvents = deaf;
+  #head: RequestHead | undefined = undefined;
+  #headSent = false;
+  #bodiless = false;
+
+  /** @param head undefined for a request that is refused by the codec */
+  begin(head: RequestHead | undefined): void {
+    this.#head = head;
+    if (head !== undefined) this.expect(head.contentLength);
+  }
+
+  protected override hear(): StreamEvents {
+    return this.events;
+  }
+
+  protected override lost(code: number, cause: unknown): ProxyError {
+    return downstreamReset(code, cause);
+  }
+
+  protected override heardEnd(): void {}
+
+  protected override wrongLength(): void {
+    this.reset(new ProxyError('INTERNAL', 'the body does not have the length that its head has promised'));
+  }
+
+  sendInformational(head: ResponseHead): void {
+    if (this.over || this.#headSent || head.status === 101) return;
+    this.connection.sendHeaders(this.id, fieldsOfResponse(head, true, false), false);
+  }
+
+  sendHead(head: ResponseHead): void {
+    if (this.over || this.#headSent) return;
+    this.#headSent = true;
+    const request = this.#head;
+    const wantsTunnel = request !== undefined && (request.protocol !== undefined || request.method === 'CONNECT');
+    this.tunnel = wantsTunnel && head.status < 300;
+    this.#bodiless = request?.method === 'HEAD' || head.status === 204 || head.status === 304;
+    this.promise(this.tunnel || this.#bodiless ? -1 : head.contentLength);
+    const fields = fieldsOfResponse(head, this.#bodiless, this.tunnel);
+    if (!this.connection.sendHeaders(this.id, fields, false)) this.wrongLength();
+  }
+
+  override sendData(chunk: Buffer): boolean {
+    return this.#bodiless || !this.#headSent ? true : super.sendData(chunk);
+  }
+
+  override sendEnd(trailers?: Headers): void {
+    if (this.over) return;
+    if (!this.#headSent) return this.wrongLength();
+    super.sendEnd(this.#bodiless ? undefined : trailers);
+  }
+
+  /** RFC 9113 8.1: after the whole response the rest of the request is asked for no more, without an error. */
+  protected override saidEnd(): void {
+    if (!this.tunnel) {
+      this.deafen();
+      if (!this.inEnded && !this.queued) {
+        this.connection.sendReset(this.id, NO_ERROR);
+        this.abandon();
+      }
+    }
+    super.saidEnd();
+  }
+
+  takeSocket(): TakenSocket | undefined {
+    return undefined;
+  }
+}
+
+/** The side that sent the request. */
+export class Http2ClientStream extends Http2Stream implements ClientStream {
+  events: ClientStreamEvents;
+  readonly head: RequestHead;
+  #headSeen = false;
+
+  constructor(connection: Http2Connection, head: RequestHead, events: ClientStreamEvents) {
+    super(connection);
+    this.head = head;
+    this.events = events;
+    const tunnel = head.protocol !== undefined || head.method === 'CONNECT';
+    this.promise(tunnel ? -1 : head.contentLength);
+  }
+
+  /** The request's head is on the wire. */
+  begin(endSent: boolean): void {
+    this.started(endSent);
+  }
+
+  get isOver(): boolean {
+    return this.over;
+  }
+
+  /** A HEADERS block that came for this stream. @returns false when it breaks RFC 9113 */
+  receiveHead(fields: readonly string[], end: boolean): boolean {
+    const head = responseFromFields(fields, end || this.head.method === 'HEAD');
+    if (head === undefined) return false;
+    if (head.status < 200) {
+      if (end || head.status === 101) return false;
+      if (!this.over) this.events.onInformational(head);
+      return true;
+    }
+    this.#headSeen = true;
+    this.tunnel = (this.head.protocol !== undefined || this.head.method === 'CONNECT') && head.status < 300;
+    this.expect(this.tunnel || head.contentLength === 0 ? -1 : head.contentLength);
+    if (!this.over) this.events.onHead(head);
+    return true;
+  }
+
+  get headSeen(): boolean {
+    return this.#headSeen;
+  }
+
+  protected override hear(): StreamEvents {
+    return this.events;
+  }
+
+  protected override lost(code: number, cause: unknown): ProxyError {
+    return upstreamReset(code, cause);
+  }
+
+  /** The response is complete: what is left of the request interests nobody (RFC 9113 8.1). */
+  protected override heardEnd(): void {
+    if (this.tunnel) return;
+    if (!this.outEnded || this.queued) {
+      this.connection.sendReset(this.id, CANCEL);
+      this.abandon();
+    }
+  }
+
+  protected override wrongLength(): void {
+    if (this.id !== 0) this.connection.sendReset(this.id, CANCEL);
+    this.fail(new ProxyError('INTERNAL', 'the request body does not have the length that its head has promised'));
+  }
+}
