@@ -41,6 +41,8 @@ export interface Sandbox {
   enter(argv: readonly string[], who: 'app' | 'sidecar', cwd: string): Promise<readonly string[]>;
   /** A connection to an address of the pod, as kubelets make them for probes. `host` defaults to the pod's own. */
   connect(port: number, host: string | undefined, signal: AbortSignal): Promise<Duplex>;
+  /** A connection to a port of the pod past the sidecar's rules, or to the sidecar's admin port: `kubectl port-forward`. */
+  forward(port: number, signal: AbortSignal): Promise<Duplex>;
   /** A hint for a container whose app does not do what the isolation needs; called once after it became ready. */
   advise?(pids: readonly number[]): Promise<string | undefined>;
   /** Leaves nothing behind. */

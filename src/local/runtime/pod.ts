@@ -335,11 +335,11 @@ export class PodRunner {
     return execIn(this.#launcher, spec, what, signal);
   }
 
-  /** A connection to a port of the app. */
-  connect(port: number, signal: AbortSignal) {
+  /** A connection to a port of the app, or to the sidecar's admin port. */
+  forward(port: number, signal: AbortSignal) {
     const sandbox = this.#launcher?.sandbox;
     if (sandbox === undefined) throw new PodStreamError('InternalError', 'the pod does not run');
-    return sandbox.connect(port, undefined, signal);
+    return sandbox.forward(port, signal);
   }
 
   #event(type: EventType, reason: string, message: string, fieldPath?: string): void {

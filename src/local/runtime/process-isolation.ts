@@ -5,6 +5,7 @@ import { listensEverywhere } from './listeners.ts';
 
 /** Port of the sidecar that takes what the app sends (mesh/ports.ts; local may not import mesh). */
 const OUTBOUND_PORT = 15001;
+const ADMIN_PORT = 15020;
 /** Added to the third octet of a published address gives the private one. */
 const PRIVATE = 128;
 
@@ -51,6 +52,7 @@ function sandboxOf(network: string, number: number, { meshed }: SandboxRequest, 
     reachHost: (port) => Promise.resolve(port),
     enter: (argv) => Promise.resolve(argv),
     connect: (port, host, signal) => dial(port, host ?? appAddress, signal),
+    forward: (port, signal) => dial(port, port === ADMIN_PORT ? publishedAddress : appAddress, signal),
     async advise(pids) {
       const port = await listensEverywhere(pids);
       if (port === undefined || !meshed) return undefined;
@@ -71,7 +73,8 @@ function sandboxOf(network: string, number: number, { meshed }: SandboxRequest, 
 function proxySettings(publishedAddress: string, appAddress: string): Record<string, string> {
   const proxy = `http://${publishedAddress}:${OUTBOUND_PORT}`;
   const none = `localhost,127.0.0.1,::1,${appAddress},${publishedAddress}`;
-  const settings: Record<string, string> = { NODE_USE_ENV_PROXY: '1' };
+  const admin = `http://${publishedAddress}:${ADMIN_PORT}`;
+  const settings: Record<string, string> = { NODE_USE_ENV_PROXY: '1', WEFT_ADMIN: admin };
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY']) {
     settings[name] = proxy;
     settings[name.toLowerCase()] = proxy;

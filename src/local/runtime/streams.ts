@@ -26,7 +26,7 @@ export function podStreams(find: (namespace: string, pod: string) => PodRunner |
     },
     async portForward(options, signal): Promise<Duplex> {
       try {
-        return await pod(options).connect(options.port, signal);
+        return await pod(options).forward(options.port, signal);
       } catch (error) {
         if (error instanceof PodStreamError) throw error;
         throw new PodStreamError('InternalError', `port ${options.port}: ${(error as Error).message}`);

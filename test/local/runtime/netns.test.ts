@@ -38,7 +38,7 @@ net.createServer((s) => {
     out.on('connect', () => { s.write('outbound '); out.pipe(s); });
   });
 }).listen(15001);
-http.createServer((q, s) => s.end('ok')).listen(15020);
+http.createServer((q, s) => s.end('admin for ' + q.socket.remoteAddress + '\\n')).listen(15020, '0.0.0.0');
 `;
 
 const CLIENT = `
@@ -163,6 +163,41 @@ test('netns: pods and sidecars reach the ports of this machine that were opened 
   assert.equal(await exec(machine, 'web', ['sh', '-c', script, process.execPath, CLIENT]), 'host\n');
 });
 
+test('netns: the sidecar answers its own pod and port-forwards as on loopback, others not', { skip }, async (t) => {
+  for (const by of byIptables.available ? [support, byIptables] : [support]) {
+    const machine = await start(t, {}, by);
+    const web = await ready(machine, 'web', '', true, serve('web'));
+    const plain = await ready(machine, 'plain', 'sleep 100', false);
+    const ask = (url: string) => ['-e', `fetch(process.argv[1]).then((r) => r.text()).then(console.log)`, url];
+    const fromApp = await exec(machine, 'web', [
+      'sh',
+      '-c',
+      '"$0" "$@" $WEFT_ADMIN',
+      process.execPath,
+      ...ask('').slice(0, 2),
+    ]);
+    assert.match(fromApp, /^admin for 127\.0\.0\.1\n/);
+    assert.match(
+      await exec(machine, 'plain', [process.execPath, ...ask(`http://${web}:15020/`)]),
+      new RegExp(`^admin for ${plain}\n`),
+    );
+    const forward = async (port: number, say: string) => {
+      const options = { namespace: 'default', pod: 'web', port };
+      const stream = await machine.runtime.streams.portForward?.(options, AbortSignal.timeout(5000));
+      stream?.write(say);
+      let text = '';
+      for await (const chunk of stream ?? []) text += String(chunk);
+      return text;
+    };
+    assert.match(
+      await forward(15020, 'GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'),
+      /admin for 127\.0\.0\.1/,
+    );
+    assert.equal(await forward(8080, ''), 'app of web for 10.244.0.2\n'); // past the sidecar, as in a cluster
+    await machine.stop();
+  }
+});
+
 test('netns: names of Services are known, and follow them, without a new file', { skip }, async (t) => {
   const machine = await start(t);
   const { client } = machine;
@@ -276,5 +311,5 @@ test('netns: all of this works without root, in a user namespace', { skip: whyNo
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const [code] = (await once(child, 'exit')) as [number];
   assert.equal(code, 0, text);
-  assert.match(text, /# pass 7\n/, text);
+  assert.match(text, /# pass 8\n/, text);
 });

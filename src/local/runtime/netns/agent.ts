@@ -47,7 +47,7 @@ async function serve(socket: Socket): Promise<void> {
       await relay(request.port);
       return answer(socket, { ok: true }, true);
     case 'connect': {
-      const other = await dial({ host: request.host, port: request.port });
+      const other = await dial({ host: request.host, port: request.port, localAddress: request.from });
       answer(socket, { ok: true }, false);
       return join(socket, other);
     }
@@ -125,7 +125,7 @@ function relay(port: number): Promise<void> {
   return started;
 }
 
-function dial(to: { readonly host: string; readonly port: number }): Promise<Socket> {
+function dial(to: { readonly host: string; readonly port: number; readonly localAddress: string }): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ ...to, allowHalfOpen: true });
     socket.once('connect', () => resolve(socket));

@@ -14,7 +14,7 @@ import type { Run } from '../options.ts';
 import { unshareArguments } from './detect.ts';
 import { hostsText, resolvText, rewrite } from './hosts-file.ts';
 import { mountScript } from './mounts.ts';
-import { GATEWAY, MAX_PODS, podAddress } from './plan.ts';
+import { ADMIN_PORT, FORWARDER, GATEWAY, LINK, MAX_PODS, podAddress } from './plan.ts';
 import { serviceCommands } from './service-rules.ts';
 import { join as joinStreams, readLine, type AgentAnswer, type AgentRequest, type AgentSettings } from './wire.ts';
 
@@ -171,7 +171,7 @@ class Network {
       publishedAddress: address,
       appAddress: address,
       hostAddress: GATEWAY,
-      environment: {},
+      environment: meshed ? { WEFT_ADMIN: `http://${LINK}:${ADMIN_PORT}` } : {},
       sidecarUid: undefined,
       mount: async (mounts) => {
         const done = await this.#ask({ op: 'mount', id, script: mountScript(mounts, folder, rootless) });
@@ -182,7 +182,8 @@ class Network {
         return port;
       },
       enter: (argv, who, cwd) => Promise.resolve(this.#entered(who === 'app' ? appPid : sidecarPid, argv, who, cwd)),
-      connect: (port, host, signal) => this.#connect(host ?? address, port, signal),
+      connect: (port, host, signal) => this.#connect(host ?? address, port, GATEWAY, signal),
+      forward: (port, signal) => this.#connect(address, port, FORWARDER, signal),
       close: async () => {
         this.#pods.delete(number);
         await this.#ask({ op: 'close', id });
@@ -252,12 +253,12 @@ class Network {
     }
   }
 
-  async #connect(host: string, port: number, signal: AbortSignal): Promise<Duplex> {
+  async #connect(host: string, port: number, from: string, signal: AbortSignal): Promise<Duplex> {
     const socket = await this.#dial();
     const abort = () => socket.destroy(signal.reason as Error);
     signal.addEventListener('abort', abort, { once: true });
     try {
-      socket.write(`${JSON.stringify({ op: 'connect', host, port })}\n`);
+      socket.write(`${JSON.stringify({ op: 'connect', host, port, from } satisfies AgentRequest)}\n`);
       good(await readLine(socket));
       return socket;
     } catch (error) {

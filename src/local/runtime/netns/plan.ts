@@ -12,13 +12,15 @@
  * redirected connections with their original destination. A pod without sidecar is an app namespace alone.
  */
 export const GATEWAY = '10.244.0.1';
+/** `kubectl port-forward` comes from here: straight to the app, or to the sidecar's admin listener as if from loopback. */
+export const FORWARDER = '10.244.0.2';
 /** The router that each app namespace sees: the same link-local address in every pod. */
-const LINK = '169.254.7.1';
+export const LINK = '169.254.7.1';
 
 const OUTBOUND_PORT = 15001;
 const INBOUND_PORT = 15006;
 const TUNNEL_PORT = 15008;
-const ADMIN_PORT = 15020;
+export const ADMIN_PORT = 15020;
 /** Mark and routing table of packets for the sidecar itself; both are seen in its namespace only. */
 const OWN_MARK = 1;
 const OWN_TABLE = 100;
@@ -37,6 +39,7 @@ export function meshCommands(): string {
     'set -e',
     'ip link set lo up',
     `ip address add ${GATEWAY}/32 dev lo`,
+    `ip address add ${FORWARDER}/32 dev lo`,
     ...sysctls(),
     // an address that nobody has is answered with "no route" instead of silence
     'ip route add unreachable default metric 4278198272',
@@ -132,11 +135,18 @@ function nftRules({ address, skipInbound, skipOutbound }: PodPlan): string {
     '  chain prerouting {',
     '    type nat hook prerouting priority -100;',
     `    meta mark ${OWN_MARK} accept`,
+    `    iifname "mesh0" ip saddr ${FORWARDER} accept`,
     ...skip('mesh0', skipInbound),
     `    iifname "mesh0" meta l4proto tcp redirect to :${INBOUND_PORT}`,
     `    iifname "app0" ip daddr ${GATEWAY} accept`,
+    `    iifname "app0" ip daddr ${LINK} tcp dport ${ADMIN_PORT} accept`,
     ...skip('app0', skipOutbound),
     `    iifname "app0" meta l4proto tcp redirect to :${OUTBOUND_PORT}`,
+    '  }',
+    '  chain input {',
+    '    type nat hook input priority 100;',
+    `    iifname "mesh0" ip saddr ${FORWARDER} tcp dport ${ADMIN_PORT} snat to 127.0.0.1`,
+    `    iifname "app0" tcp dport ${ADMIN_PORT} snat to 127.0.0.1`,
     '  }',
     '  chain postrouting {',
     '    type nat hook postrouting priority 100;',
@@ -159,11 +169,15 @@ function iptablesRules({ address, skipInbound, skipOutbound }: PodPlan): string 
     'COMMIT',
     '*nat',
     `-A PREROUTING -m mark --mark ${OWN_MARK} -j ACCEPT`,
+    `-A PREROUTING -i mesh0 -s ${FORWARDER}/32 -j ACCEPT`,
     ...skip('mesh0', skipInbound),
     `-A PREROUTING -i mesh0 -p tcp -j REDIRECT --to-ports ${INBOUND_PORT}`,
     `-A PREROUTING -i app0 -d ${GATEWAY}/32 -j ACCEPT`,
+    `-A PREROUTING -i app0 -d ${LINK}/32 -p tcp --dport ${ADMIN_PORT} -j ACCEPT`,
     ...skip('app0', skipOutbound),
     `-A PREROUTING -i app0 -p tcp -j REDIRECT --to-ports ${OUTBOUND_PORT}`,
+    `-A INPUT -i mesh0 -s ${FORWARDER}/32 -p tcp --dport ${ADMIN_PORT} -j SNAT --to-source 127.0.0.1`,
+    `-A INPUT -i app0 -p tcp --dport ${ADMIN_PORT} -j SNAT --to-source 127.0.0.1`,
     `-A POSTROUTING -o mesh0 -s ${LINK}/32 -j SNAT --to-source ${address}`,
     'COMMIT',
     'RULES',

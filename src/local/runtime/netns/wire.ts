@@ -17,7 +17,7 @@ export type AgentRequest =
   | { readonly op: 'run'; readonly script: string }
   | { readonly op: 'close'; readonly id: string }
   /** After a good answer the connection is one to host:port, seen from the mesh namespace. */
-  | { readonly op: 'connect'; readonly host: string; readonly port: number }
+  | { readonly op: 'connect'; readonly host: string; readonly port: number; readonly from: string }
   /** From now on a port of the gateway leads to the same port of the machine's loopback. */
   | { readonly op: 'relay'; readonly port: number };
 
