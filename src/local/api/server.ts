@@ -3,15 +3,20 @@ import type { Clock } from '../../base/clock.ts';
 import { systemClock } from '../../base/clock.ts';
 import { type Logger, silentLog } from '../../base/log.ts';
 import type { ApiClient } from '../api-client.ts';
-import { ApiError } from '../api-error.ts';
 import type { PodStreams } from '../pod-streams.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
+import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
+import { endpointAddress, type ServiceAddress } from './admission/outbound.ts';
+import { webhookAdmission } from './admission/webhooks.ts';
+import { type RemoteDiscovery, remoteDiscovery } from './aggregation/availability.ts';
+import { aggregatedPaths, type AggregationDeps, type FrontProxy } from './aggregation/proxy.ts';
 import { authenticator } from './auth/authenticate.ts';
 import { allowAll, rbacAuthorizer } from './auth/authorize.ts';
 import { jwtSigner, newSigningKey } from './auth/jwt.ts';
 import { review } from './auth/reviews.ts';
 import { serviceAccountTokens } from './auth/service-account-tokens.ts';
 import { inProcessClient } from './client.ts';
+import { conversionCaller } from './crd/conversion-webhook.ts';
 import { serveCrds } from './crd/crd-controller.ts';
 import type { ParseYaml } from './http/exchange.ts';
 import { fixedPaths, openPaths } from './http/fixed-paths.ts';
@@ -48,6 +53,10 @@ export interface ApiServerOptions {
   readonly authorization?: 'allow' | 'rbac';
   /** In-process admission steps, run before any webhook. */
   readonly admission?: readonly AdmissionPlugin[];
+  /** Where Services are reached that webhooks and APIServices name; by their EndpointSlices when missing. */
+  readonly serviceAddress?: ServiceAddress;
+  /** Shown to extension servers, so that they believe who asks. */
+  readonly frontProxy?: FrontProxy;
   /** Logs and commands of pods; without it those subresources answer 501. */
   readonly podStreams?: PodStreams;
   /** Reads YAML bodies; without it bodies have to be JSON (kubectl and client-go always send JSON). */
@@ -78,12 +87,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { clock = systemClock, log = silentLog, name = 'weft-local' } = options;
   const { store, journal } = await openStore(options, log);
   const schemas = loadBuiltinSchemas();
+  const address = options.serviceAddress ?? endpointAddress(store);
   const deps: RegistryDeps = {
     kinds: new KindTable(builtinKinds(schemas, { serviceCidr: options.serviceCidr ?? '10.96.0.0/16' })),
     store,
     clock,
-    admission: options.admission ?? [],
-    convertByWebhook: () => Promise.reject(new ApiError(500, 'InternalError', 'no conversion webhook is configured')),
+    admission: [namespaceLifecycle(store), ...(options.admission ?? []), webhookAdmission(store, address)],
+    convertByWebhook: conversionCaller(address),
   };
   const client = inProcessClient(deps);
   const stopCrds = serveCrds({ store, kinds: deps.kinds, client, resolve: schemas.resolve, log });
@@ -94,7 +104,11 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     options.serviceAccountKey ?? (await keptText(options.dataDir, 'service-account.key', newSigningKey));
   const stop = new AbortController();
   let url: string | undefined;
+  const aggregation = { store, address, frontProxy: options.frontProxy };
+  const remote = remoteDiscovery({ ...aggregation, client, clock, log });
   const handling = handlerDeps(options, deps, {
+    aggregation,
+    remote,
     schemas,
     adminToken,
     signingKey,
@@ -126,10 +140,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return kubeconfigText(url, options.tls.ca, adminToken, name);
     },
     async run(signal) {
-      await new Promise<void>((resolve) => {
-        if (signal.aborted) resolve();
-        else signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await Promise.all([remote.run(signal), aborted(signal)]);
       stop.abort();
       stopCrds();
       await Promise.all(doors.map((door) => door.close()));
@@ -139,6 +150,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
 }
 
 interface ServingOptions {
+  readonly aggregation: AggregationDeps;
+  readonly remote: RemoteDiscovery;
   readonly schemas: BuiltinSchemas;
   readonly adminToken: string;
   readonly signingKey: string;
@@ -148,7 +161,7 @@ interface ServingOptions {
 }
 
 function handlerDeps(options: ApiServerOptions, deps: RegistryDeps, serving: ServingOptions): HandlerDeps {
-  const { schemas, adminToken, signingKey, signal, url, healthy } = serving;
+  const { aggregation, remote, schemas, adminToken, signingKey, signal, url, healthy } = serving;
   const { store, kinds, clock } = deps;
   const signer = jwtSigner(signingKey);
   const tokens = serviceAccountTokens(signer, store, clock);
@@ -169,12 +182,12 @@ function handlerDeps(options: ApiServerOptions, deps: RegistryDeps, serving: Ser
     authenticate: authenticator(adminToken, tokens),
     authorize: requestAuthorizer(authorizer),
     open: openPaths(() => !signal.aborted && healthy()),
-    aggregated: () => Promise.resolve(false),
+    aggregated: aggregatedPaths(aggregation),
     fixed: fixedPaths({
       kinds,
       address: () => url().replace('https://', ''),
       jwks: signer.jwks,
-      aggregatedGroups: () => [],
+      remote: () => remote.lists(),
       openapi: openApiPaths(kinds, schemas),
     }),
     subresources: subresourceHandler({
@@ -183,6 +196,13 @@ function handlerDeps(options: ApiServerOptions, deps: RegistryDeps, serving: Ser
       podStreams: podStreamPaths(options.podStreams, store, clock),
     }),
   };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 /** The store, filled from the data folder when there is one. */

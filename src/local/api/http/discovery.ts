@@ -1,3 +1,4 @@
+import { type JsonObject, objectsOf, stringOf, stringsOf } from '../json.ts';
 import { ALL_VERBS, apiVersionOf, type Kind } from '../kinds/kind.ts';
 import type { KindTable } from '../kinds/kind-table.ts';
 
@@ -90,7 +91,12 @@ export function groupEntry({ name, versions }: Group) {
 }
 
 /** Aggregated discovery (`apidiscovery.k8s.io/v2`) of some groups; the core group is called ''. */
-export function aggregated(kinds: KindTable, groups: readonly Group[], version: 'v2' | 'v2beta1') {
+export function aggregated(
+  kinds: KindTable,
+  groups: readonly Group[],
+  version: 'v2' | 'v2beta1',
+  remote: ReadonlyMap<string, JsonObject> = new Map(),
+) {
   return {
     kind: 'APIGroupDiscoveryList',
     apiVersion: `apidiscovery.k8s.io/${version}`,
@@ -99,11 +105,44 @@ export function aggregated(kinds: KindTable, groups: readonly Group[], version: 
       metadata: name === '' ? {} : { name },
       versions: versions.map((v) => ({
         version: v,
-        resources: aggregatedResources(kinds, name, v),
+        resources: resourcesOf(kinds, remote, name, v),
         freshness: 'Current',
       })),
     })),
   };
+}
+
+function resourcesOf(kinds: KindTable, remote: ReadonlyMap<string, JsonObject>, group: string, version: string) {
+  const list = remote.get(`${group}/${version}`);
+  return list === undefined ? aggregatedResources(kinds, group, version) : remoteResources(list, group, version);
+}
+
+/** An APIResourceList in the form of aggregated discovery. */
+function remoteResources(list: JsonObject, group: string, version: string) {
+  const all = objectsOf(list['resources']);
+  const kindOf = (r: JsonObject) => ({
+    group: stringOf(r['group']) || group,
+    version: stringOf(r['version']) || version,
+    kind: stringOf(r['kind']),
+  });
+  return all
+    .filter((r) => !stringOf(r['name']).includes('/'))
+    .map((r) => ({
+      resource: stringOf(r['name']),
+      responseKind: kindOf(r),
+      scope: r['namespaced'] === true ? 'Namespaced' : 'Cluster',
+      singularResource: stringOf(r['singularName']),
+      verbs: stringsOf(r['verbs']),
+      shortNames: stringsOf(r['shortNames']),
+      categories: stringsOf(r['categories']),
+      subresources: all
+        .filter((s) => stringOf(s['name']).startsWith(`${stringOf(r['name'])}/`))
+        .map((s) => ({
+          subresource: stringOf(s['name']).split('/')[1],
+          responseKind: kindOf(s),
+          verbs: stringsOf(s['verbs']),
+        })),
+    }));
 }
 
 function aggregatedResources(kinds: KindTable, group: string, version: string) {

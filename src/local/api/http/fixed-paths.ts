@@ -48,8 +48,8 @@ export interface FixedPathDeps {
   readonly kinds: KindTable;
   readonly address: () => string;
   readonly jwks: JsonObject;
-  /** Groups that APIServices send elsewhere. */
-  readonly aggregatedGroups: () => readonly Group[];
+  /** What extension servers serve: APIResourceLists by `group/version`. */
+  readonly remote: () => ReadonlyMap<string, JsonObject>;
   readonly openapi: FixedPaths;
 }
 
@@ -121,7 +121,7 @@ function named(
   const groups = allGroups(deps);
   if (name === undefined) {
     const wanted = wantsAggregated(exchange);
-    if (wanted !== undefined) return aggregated(deps.kinds, groups, wanted);
+    if (wanted !== undefined) return aggregated(deps.kinds, groups, wanted, deps.remote());
     return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map(groupEntry) };
   }
   const group = groups.find((g) => g.name === name);
@@ -131,10 +131,11 @@ function named(
   return resourceList(deps.kinds, name, version);
 }
 
-function allGroups({ kinds, aggregatedGroups }: FixedPathDeps): Group[] {
+function allGroups({ kinds, remote }: FixedPathDeps): Group[] {
   const groups = new Map(groupsOf(kinds).map((g) => [g.name, g.versions]));
-  for (const { name, versions } of aggregatedGroups()) {
-    groups.set(name, [...new Set([...(groups.get(name) ?? []), ...versions])].sort(compareVersions));
+  for (const key of remote().keys()) {
+    const [name = '', version = ''] = key.split('/');
+    groups.set(name, [...new Set([...(groups.get(name) ?? []), version])].sort(compareVersions));
   }
   return [...groups].map(([name, versions]) => ({ name, versions }));
 }

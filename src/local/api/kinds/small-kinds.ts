@@ -234,6 +234,11 @@ function webhookErrors(webhook: JsonObject, path: string): FieldError[] {
   else if (!['None', 'NoneOnDryRun'].includes(stringOf(webhook['sideEffects']))) {
     errors.push(notSupported(`${path}.sideEffects`, webhook['sideEffects'], ['None', 'NoneOnDryRun']));
   }
+  if (objectsOf(webhook['matchConditions']).length > 0) {
+    errors.push(
+      forbidden(`${path}.matchConditions`, 'CEL expressions are not evaluated in local mode: use rules and selectors'),
+    );
+  }
   const client = objectOf(webhook['clientConfig']);
   if ((client['url'] === undefined) === (client['service'] === undefined)) {
     errors.push(required(`${path}.clientConfig`, 'exactly one of url or service is required'));

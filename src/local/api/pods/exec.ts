@@ -66,6 +66,8 @@ function receive(socket: WebSocket, session: ExecSession, message: Buffer): void
     case CHANNEL.close:
       if (body[0] === CHANNEL.stdin) session.stdin.end();
       return;
+    default:
+      return; // a channel of a later protocol
   }
 }
 

@@ -1,0 +1,111 @@
+import { type RequestOptions, request } from 'node:https';
+import { isIP } from 'node:net';
+import { isObject, type JsonObject, numberOf, objectOf, objectsOf, stringOf, stringsOf } from '../json.ts';
+import type { Store } from '../store/store.ts';
+
+/** Where a Service's port is reached from this machine. */
+export type ServiceAddress = (
+  namespace: string,
+  name: string,
+  port: number,
+) => { readonly host: string; readonly port: number } | undefined;
+
+/** Finds a ready endpoint of a Service in the stored EndpointSlices. */
+export function endpointAddress(store: Store): ServiceAddress {
+  return (namespace, name, port) => {
+    const service = store.resource('/services').get(namespace, name);
+    const wanted = objectsOf(objectOf(service?.['spec'])['ports']).find((p) => p['port'] === port);
+    const slices = store
+      .resource('discovery.k8s.io/endpointslices')
+      .all()
+      .filter((s) => s.metadata.namespace === namespace && s.metadata.labels?.['kubernetes.io/service-name'] === name);
+    for (const slice of slices) {
+      const number = objectsOf(slice['ports']).find((p) => stringOf(p['name']) === stringOf(wanted?.['name']))?.[
+        'port'
+      ];
+      const ready = objectsOf(slice['endpoints']).find((e) => objectOf(e['conditions'])['ready'] !== false);
+      const host = stringsOf(ready?.['addresses'])[0];
+      if (host !== undefined && typeof number === 'number') return { host, port: number };
+    }
+    return undefined;
+  };
+}
+
+export interface Outbound {
+  readonly options: RequestOptions;
+  /** For messages: `https://webhook.shop.svc:443/validate`. */
+  readonly shown: string;
+}
+
+/** Where a `clientConfig` (of a webhook or a CRD's conversion) leads. @throws Error that says what is missing */
+export function outboundOf(config: JsonObject, address: ServiceAddress): Outbound {
+  const bundle = stringOf(config['caBundle']);
+  const ca = bundle === '' ? {} : { ca: Buffer.from(bundle, 'base64').toString('utf8') };
+  const service = config['service'];
+  if (!isObject(service)) {
+    const url = new URL(stringOf(config['url']));
+    if (url.protocol !== 'https:') throw new Error(`the URL ${url.href} is not https`);
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const servername = isIP(host) === 0 ? { servername: host } : {};
+    return {
+      options: {
+        host,
+        port: url.port === '' ? 443 : Number(url.port),
+        path: url.pathname + url.search,
+        ...servername,
+        ...ca,
+      },
+      shown: url.href,
+    };
+  }
+  const [namespace, name, port] = [
+    stringOf(service['namespace']),
+    stringOf(service['name']),
+    numberOf(service['port'], 443),
+  ];
+  const path = stringOf(service['path']) || '/';
+  const found = address(namespace, name, port);
+  const shown = `https://${name}.${namespace}.svc:${port}${path}`;
+  if (found === undefined) throw new Error(`no endpoints available for service "${name}" in namespace "${namespace}"`);
+  return { options: { ...found, path, servername: `${name}.${namespace}.svc`, ...ca }, shown };
+}
+
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** Posts JSON and parses the answer. @throws Error for anything but a 2xx with JSON in time */
+export function postJson({ options, shown }: Outbound, body: unknown, timeoutMs: number): Promise<unknown> {
+  const bytes = Buffer.from(JSON.stringify(body));
+  const headers = { 'content-type': 'application/json', accept: 'application/json', 'content-length': bytes.length };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { ...options, method: 'POST', headers, agent: false, signal: AbortSignal.timeout(timeoutMs) },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is larger than 16 MiB'));
+          else chunks.push(chunk);
+        });
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          const code = response.statusCode ?? 0;
+          if (code < 200 || code > 299)
+            return reject(new Error(`Post ${JSON.stringify(shown)}: the answer was ${code} ${text.slice(0, 200)}`));
+          try {
+            resolve(JSON.parse(text));
+          } catch {
+            reject(new Error(`Post ${JSON.stringify(shown)}: the answer is no JSON`));
+          }
+        });
+      },
+    );
+    outgoing.on('error', (error) => {
+      const why =
+        error.name === 'TimeoutError' || error.name === 'AbortError' ? 'context deadline exceeded' : error.message;
+      reject(new Error(`Post ${JSON.stringify(shown)}: ${why}`));
+    });
+    outgoing.end(bytes);
+  });
+}
