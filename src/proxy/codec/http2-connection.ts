@@ -197,7 +197,8 @@ export class Http2Connection {
     const stream = this.streams.get(id);
     if (stream === undefined || stream.inEnded) {
       this.credit(payload.length);
-      return this.#late(id);
+      if (payload.length < 1024) this.#nuisanceSeen(); // full frames cost the peer as much as us
+      return this.gone ? undefined : this.#late(id);
     }
     stream.receiveWindow -= payload.length;
     if (stream.receiveWindow < 0) {
