@@ -32,7 +32,7 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
     .option('--filter <text>', 'only cases whose id or title contains this')
     .option('--junit <file>', 'write a JUnit XML report')
     .option('--yaml <file>', 'write a YAML report with the evidence of every case')
-    .option('--parallel <n>', 'cases at once', wholeNumber(1), 4)
+    .option('--parallel <n>', 'cases at once', wholeNumber(1), 8)
     .option('--list', 'list the cases and exit', false)
     .action((options: ConformanceOptions) => run(options));
 }

@@ -47,7 +47,7 @@ async function judgeLocal(
     async (mesh, stop) => {
       // In local mode nothing but a sidecar knows cluster IPs; without namespaces nothing is captured either.
       const has = { ...capabilities.has, capture: mesh.isolation === 'netns', clusterIP: false };
-      console.log(`judging a mesh on this machine, isolation ${mesh.isolation}`);
+      console.log(`judging a mesh on this machine, ${mesh.isolationReason}`);
       report = await judge(options, mesh.kubeconfig, { ...capabilities, has }, stop);
     },
     signal,

@@ -14,6 +14,7 @@ import { adminRoutes } from '../control/admin-routes.ts';
 import { identitySigner } from '../control/identity-signer.ts';
 import { meshController, reportController, type Compiled } from '../control/mesh-controller.ts';
 import { meshServer } from '../control/mesh-server.ts';
+import { controlReadings } from '../control/readings.ts';
 import { progressOf } from '../control/progress.ts';
 import { discoveryServer } from '../discovery/server.ts';
 import { createAuthority, type Authority } from '../identity/authority.ts';
@@ -26,7 +27,7 @@ import { secretValue } from '../kubernetes/secret.ts';
 import { snapshotInformer } from '../kubernetes/snapshot-informer.ts';
 import { spiffeId } from '../mesh/spiffe.ts';
 import { serveAdmin } from '../telemetry/admin-server.ts';
-import { processMetrics } from '../telemetry/metrics.ts';
+import { processMetrics, registerReadings } from '../telemetry/metrics.ts';
 import { processLog } from './process-log.ts';
 import { untilInterrupted } from './signals.ts';
 
@@ -112,12 +113,13 @@ export async function runController(
   const writer = reporter({ api: kubernetes.api, clock, log, leading: lease.leading, instance });
   const report = reportController({
     compiled,
-    also: [lease.leading, discovery.changes],
+    also: [lease.leading, discovery.changes, writer.due],
     report: ({ snapshot, diagnostics, mesh: decided }, until) =>
       writer.report({ snapshot, diagnostics, progress: progressOf(decided, discovery) }, until),
   });
 
   const metrics = processMetrics();
+  registerReadings(metrics.registry, controlReadings(compiled, discovery));
   let port: number | undefined;
   const notReady = () =>
     compiled.current() === undefined

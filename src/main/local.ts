@@ -17,8 +17,8 @@ import { createControllers, runControllers } from '../local/controllers/controll
 import { DEPLOYMENTS, PODS } from '../local/controllers/resources.ts';
 import { injector } from '../local/inject.ts';
 import type { PodStreams } from '../local/pod-streams.ts';
+import { detectIsolation, openIsolation } from '../local/runtime/detect-isolation.ts';
 import type { Isolation } from '../local/runtime/isolation.ts';
-import { processIsolation } from '../local/runtime/process-isolation.ts';
 import { openRun } from '../local/runtime/run-folder.ts';
 import { createRuntime, type Runtime } from '../local/runtime/runtime.ts';
 import { ADMIN_PORT } from '../mesh/ports.ts';
@@ -36,6 +36,8 @@ import { untilInterrupted } from './signals.ts';
 export interface LocalMesh {
   readonly kubeconfig: string;
   readonly isolation: Isolation['kind'];
+  /** Which isolation, and why, for people. */
+  readonly isolationReason: string;
   readonly client: ApiClient;
   readonly runtime: Runtime;
 }
@@ -65,8 +67,9 @@ export async function runLocal(
   signal: AbortSignal,
 ): Promise<void> {
   const random = Math.random;
+  const choice = await detectIsolation(options.isolation);
   const run = await openRun(tmpdir(), log);
-  const isolation = await processIsolation();
+  let isolation: Isolation | undefined;
   try {
     // The API server, as every client sees it
     const tls = serverCertificate({ clock, hosts: API_HOSTS });
@@ -85,6 +88,8 @@ export async function runLocal(
     const kubernetes = kubernetesClient({ kubeconfigText: api.kubeconfig() });
 
     // Pods as processes, each with its sidecar
+    const path = process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';
+    isolation = await openIsolation(choice, { client: api.client, log, run, path });
     const bundleFile = join(run.folder, 'trust-bundle.pem');
     const controllerAddress = new WatchSource<HostPort>();
     const bin = await binFolder(run.folder);
@@ -95,7 +100,7 @@ export async function runLocal(
       log,
       isolation,
       environment: {
-        PATH: `${bin}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+        PATH: `${bin}:${path}`,
         HOME: process.env['HOME'] ?? '/',
         LANG: process.env['LANG'] ?? 'C.UTF-8',
       },
@@ -119,7 +124,13 @@ export async function runLocal(
       },
     });
     pods.streams = runtime.streams;
-    const mesh: LocalMesh = { kubeconfig, isolation: isolation.kind, client: api.client, runtime };
+    const mesh: LocalMesh = {
+      kubeconfig,
+      isolation: isolation.kind,
+      isolationReason: choice.reason,
+      client: api.client,
+      runtime,
+    };
 
     const controller: Task = async (stop) => {
       await applyCrds({ api: kubernetes.api, crds: loadCrds(), clock, log }, stop);
@@ -155,7 +166,7 @@ export async function runLocal(
     );
     kubernetes.close();
   } finally {
-    await isolation.close();
+    await isolation?.close();
     await run.close();
   }
 }
@@ -175,6 +186,7 @@ const API_HOSTS = [
 async function present(mesh: LocalMesh, options: LocalOptions, signal: AbortSignal): Promise<void> {
   const started = performance.now();
   console.log(`kubeconfig: ${mesh.kubeconfig}`);
+  console.log(mesh.isolationReason);
   if (options.demo) {
     await applyDemo(mesh.client);
     await allAvailable(mesh.client, signal);
