@@ -53,8 +53,9 @@ export interface ResponseHead {
  * joining two streams, and a raw TCP tunnel (CONNECT) is a stream whose data is the connection's bytes.
  *
  * Rules: `send*` in the order head, data*, end. After `reset`, or after `onError`, nothing more is sent or heard.
- * `sendData` returns false when the buffer is above its mark: stop until `onWritable`. `pause` stops `onData` after what
- * was already in flight on this turn; the codec stops reading the peer (HTTP/1.1) or stops opening the window (HTTP/2).
+ * `sendData` returns false when the buffer is above its mark: stop until `onWritable`. `pause` is exact: from then on there is
+ * neither `onData` nor `onEnd` until some time after `resume`, never inside of it, so a handler that has to wait for its upstream
+ * pauses and listens for `onError` only. The codec stops reading the peer (HTTP/1.1) or opening the window (HTTP/2).
  */
 export interface HttpStream {
   /** Who listens. Set synchronously when the stream is handed over, before any event; may be replaced later. */
