@@ -37,6 +37,8 @@ export class ContainerRunner {
   lastState: ContainerState = {};
   ready = false;
   started = false;
+  /** Whether it has ever been ready. */
+  wasReady = false;
   restartCount: number;
   /** Ended and will not be started again. */
   done = false;
@@ -158,6 +160,7 @@ export class ContainerRunner {
       onReady: (ready: boolean) => {
         if (this.ready === ready || signal.aborted) return;
         this.ready = ready;
+        this.wasReady ||= ready;
         this.#host.onChange();
       },
       onUnhealthy: (kind: string, graceSeconds: number | undefined) => {

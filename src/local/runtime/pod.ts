@@ -1,21 +1,19 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EventRecorder, EventType } from '../controllers/events.ts';
-import type { Container, Pod } from '../controllers/objects.ts';
-import { timestamp } from '../controllers/conditions.ts';
-import { PODS } from '../controllers/resources.ts';
-import { isConflict, isNotFound, putStatus } from '../controllers/work.ts';
-import type { ExecOptions, ExecSession } from '../pod-streams.ts';
-import { PodStreamError } from '../pod-streams.ts';
+import type { Duplex } from 'node:stream';
 import { INJECTED } from '../../spec/names.ts';
-import type { ChildSpec } from './child.ts';
-import { ContainerRunner, type ContainerHost, type RestartPolicy } from './container.ts';
-import { execIn } from './exec.ts';
+import { timestamp } from '../controllers/conditions.ts';
+import type { EventRecorder, EventType } from '../controllers/events.ts';
+import type { Pod } from '../controllers/objects.ts';
+import { PodStreamError } from '../pod-streams.ts';
+import type { ContainerRunner } from './container.ts';
 import type { Sandbox } from './isolation.ts';
-import { launchContainer, launchSidecar, POD_MARK, type Launched, type Launcher } from './launch.ts';
+import { POD_MARK, type Launcher } from './launch.ts';
 import { processesOf } from './listeners.ts';
-import { SIDECAR_NAME, type RuntimeOptions } from './options.ts';
-import { phaseOf, podStatus, type PodView } from './pod-status.ts';
+import type { RuntimeOptions } from './options.ts';
+import { PodContainers } from './pod-containers.ts';
+import { podStatus, type PodView } from './pod-status.ts';
+import { StatusWriter } from './status-writer.ts';
 import { killMarked } from './stragglers.ts';
 import { podVolumes, type PodVolumes } from './volumes.ts';
 
@@ -26,7 +24,6 @@ const SIDECAR_GRACE_MS = 5_000;
 const REFRESH_MS = 30_000;
 /** Without a readiness probe an app is ready before it listens. */
 const ADVICE_PAUSES_MS = [100, 1000, 5000, 15_000];
-const ADMIN_PORT = 15020;
 
 /** One pod on this node, from its binding to its end. */
 export class PodRunner {
@@ -37,17 +34,13 @@ export class PodRunner {
   readonly #meshed: boolean;
   readonly #startTime: string;
   readonly #stop = new AbortController();
-  readonly #specs = new Map<ContainerRunner, ChildSpec>();
-  readonly init: ContainerRunner[] = [];
-  readonly containers: ContainerRunner[] = [];
-  sidecar: ContainerRunner | undefined;
+  readonly #status: StatusWriter;
+  readonly #changes = new Set<() => void>();
+  readonly containers: PodContainers;
   #pod: Pod;
   #launcher: Launcher | undefined;
   #deadlineMs: number | undefined;
   #failure: { reason: string; message: string } | undefined;
-  #changes = new Set<() => void>();
-  #writing: Promise<void> | undefined;
-  #dirty = false;
   #silent = false;
 
   constructor(pod: Pod, options: RuntimeOptions, events: EventRecorder) {
@@ -58,11 +51,15 @@ export class PodRunner {
     this.#events = events;
     this.#meshed = pod.metadata.annotations?.[INJECTED] === 'true' && options.sidecar !== undefined;
     this.#startTime = timestamp(options.clock.now());
-    const policy = pod.spec.restartPolicy ?? 'Always';
-    for (const c of pod.spec.initContainers ?? [])
-      this.init.push(this.#runner(c, initPolicy(c, policy), 'initContainers'));
-    for (const c of pod.spec.containers) this.containers.push(this.#runner(c, policy, 'containers'));
-    if (this.#meshed) this.sidecar = this.#ownSidecar();
+    this.#status = new StatusWriter({ ...options, pod, status: (stored) => podStatus(this.#view(stored)) });
+    this.containers = new PodContainers({
+      options,
+      pod,
+      meshed: this.#meshed,
+      launcher: () => this.#launcher,
+      onChange: () => this.#changed(),
+      event: (type, reason, message, fieldPath) => this.#event(type, reason, message, fieldPath),
+    });
   }
 
   get pod(): Pod {
@@ -96,36 +93,42 @@ export class PodRunner {
     await killMarked(POD_MARK, this.uid);
     await sandbox?.close().catch((error: unknown) => log.warn('sandbox not closed', { error: String(error) }));
     this.#changed();
-    await this.#writing;
+    await this.#status.settled();
   }
 
   async #runContainers(): Promise<void> {
-    const sidecar = this.sidecar === undefined || this.init.includes(this.sidecar) ? undefined : this.sidecar;
-    const sidecarEnd = sidecar?.run();
-    const restarting: { runner: ContainerRunner; end: Promise<void> }[] = [];
+    const { init, main, sidecar } = this.containers;
+    const added = sidecar === undefined || init.includes(sidecar) ? undefined : sidecar;
+    const addedEnd = added?.run();
     void this.#enforceDeadline();
-    if (await this.#sidecarReady(sidecar)) {
-      for (const runner of this.init) {
-        if (this.#stop.signal.aborted) break;
-        const end = runner.run();
-        if (runner.container.restartPolicy === 'Always') {
-          restarting.push({ runner, end });
-          await this.#until(() => (runner === this.sidecar ? runner.ready : runner.started) || runner.done);
-        } else await end;
-        if (runner.done && runner.state.terminated?.exitCode !== 0) break;
-      }
-      if (!this.#stop.signal.aborted && this.init.every((r) => r.started || r.state.terminated?.exitCode === 0)) {
-        void this.#advise();
-        await Promise.all(this.containers.filter((r) => r !== sidecar).map((runner) => runner.run()));
-      }
+    const serving = (await this.#sidecarReady(added)) ? await this.#runInit() : [];
+    if (!this.#stop.signal.aborted && init.every((r) => r.started || r.state.terminated?.exitCode === 0)) {
+      void this.#advise();
+      await Promise.all(main.filter((r) => r !== added).map((runner) => runner.run()));
     }
     // in the reverse order of their start; the app is gone, so nobody needs them any more
-    for (const { runner, end } of restarting.reverse()) {
-      runner.terminate(runner === this.sidecar ? SIDECAR_GRACE_MS : this.#remainingMs());
+    for (const { runner, end } of serving.reverse()) {
+      runner.terminate(runner === sidecar ? SIDECAR_GRACE_MS : this.#remainingMs());
       await end;
     }
-    sidecar?.terminate(SIDECAR_GRACE_MS);
-    await sidecarEnd;
+    added?.terminate(SIDECAR_GRACE_MS);
+    await addedEnd;
+  }
+
+  /** Runs init containers one after the other. Gives back those that serve on beside the app (`restartPolicy: Always`). */
+  async #runInit(): Promise<{ readonly runner: ContainerRunner; readonly end: Promise<void> }[]> {
+    const { init, sidecar } = this.containers;
+    const serving: { runner: ContainerRunner; end: Promise<void> }[] = [];
+    for (const runner of init) {
+      if (this.#stop.signal.aborted) break;
+      const end = runner.run();
+      if (runner.container.restartPolicy === 'Always') {
+        serving.push({ runner, end });
+        await this.#until(() => (runner === sidecar ? runner.ready : runner.started) || runner.done);
+      } else await end;
+      if (runner.done && runner.state.terminated?.exitCode !== 0) break;
+    }
+    return serving;
   }
 
   /** Gives back whether to go on. */
@@ -135,7 +138,7 @@ export class PodRunner {
     await this.#until(() => sidecar.ready, late);
     if (this.#stop.signal.aborted) return false;
     if (!sidecar.ready) {
-      const why = this.#sidecarTrouble() ?? 'no answer';
+      const why = this.containers.sidecarTrouble() ?? 'no answer';
       this.#event('Warning', 'SidecarNotReady', `starting the containers without a ready sidecar: ${why}`);
     }
     return true;
@@ -147,15 +150,15 @@ export class PodRunner {
     this.#deadlineMs = Math.min(this.#deadlineMs ?? Infinity, deadlineMs);
     this.#stop.abort();
     for (const wake of [...this.#changes]) wake();
-    const native = this.init.filter((r) => r.container.restartPolicy === 'Always');
-    for (const runner of [...this.containers, ...this.init]) {
-      if (!native.includes(runner)) runner.terminate(this.#remainingMs());
-    }
+    const { init, main, sidecar } = this.containers;
+    const ends = [...main, ...init.filter((r) => r.container.restartPolicy !== 'Always')]; // the others end after them
+    for (const runner of ends) if (runner !== sidecar) runner.terminate(this.#remainingMs());
   }
 
   /** Ends the pod because this process ends: its object stays as it is. */
   shutDown(graceSeconds: number): void {
     this.#silent = true;
+    this.#status.silence();
     this.terminate(graceSeconds);
   }
 
@@ -211,132 +214,19 @@ export class PodRunner {
   async #advise(): Promise<void> {
     const advise = this.#launcher?.sandbox.advise;
     if (advise === undefined) return;
-    await this.#until(() => this.containers.every((r) => r.ready));
+    await this.#until(() => this.containers.main.every((r) => r.ready));
     for (const pauseMs of ADVICE_PAUSES_MS) {
       await this.#options.clock.sleep(pauseMs, this.#stop.signal).catch(() => {});
       if (this.#stop.signal.aborted) return;
-      const groups = this.containers.flatMap((r) => r.pid ?? []);
+      const groups = this.containers.main.flatMap((r) => r.pid ?? []);
       const advice = await advise.call(this.#launcher?.sandbox, await processesOf(groups));
       if (advice === undefined) continue;
       return this.#event('Warning', 'ListensEverywhere', advice);
     }
   }
 
-  #runner(container: Container, policy: RestartPolicy, list: string): ContainerRunner {
-    const previous = [
-      ...(this.#pod.status?.initContainerStatuses ?? []),
-      ...(this.#pod.status?.containerStatuses ?? []),
-    ];
-    const before = previous.find((s) => s.name === container.name);
-    // it ran under an earlier process of ours: this run is a restart
-    const restarts = before?.containerID === undefined ? 0 : before.restartCount + 1;
-    let runs = restarts;
-    if (container.name === SIDECAR_NAME && this.#meshed) {
-      const own = sidecarContainer(container);
-      this.sidecar = new ContainerRunner(
-        own,
-        'Always',
-        this.#host(own, `spec.${list}{${own.name}}`, (l) => launchSidecar(l, runs++)),
-        restarts,
-      );
-      return this.sidecar;
-    }
-    const start = (launcher: Launcher) => launchContainer(launcher, container, runs++);
-    const runner = new ContainerRunner(
-      container,
-      policy,
-      this.#host(container, `spec.${list}{${container.name}}`, start),
-      restarts,
-    );
-    return runner;
-  }
-
-  #ownSidecar(): ContainerRunner {
-    if (this.sidecar !== undefined) return this.sidecar; // the injector has put it into the spec
-    const container = sidecarContainer({ name: SIDECAR_NAME });
-    let runs = 0;
-    return new ContainerRunner(
-      container,
-      'Always',
-      this.#host(container, 'sidecar', (l) => launchSidecar(l, runs++)),
-    );
-  }
-
-  #host(container: Container, fieldPath: string, start: (launcher: Launcher) => Promise<Launched>): ContainerHost {
-    const { clock, restartBackoffMs = 10_000, maxRestartBackoffMs = 300_000 } = this.#options;
-    const isSidecar = container.name === SIDECAR_NAME;
-    const self = () => this.#all().find((runner) => runner.container === container);
-    const address = () =>
-      (isSidecar ? this.#launcher?.sandbox.publishedAddress : this.#launcher?.sandbox.appAddress) ?? '';
-    return {
-      clock,
-      podName: `${this.#pod.metadata.name}_${this.#pod.metadata.namespace ?? ''}(${this.uid})`,
-      restartBackoffMs: isSidecar ? Math.min(1000, restartBackoffMs) : restartBackoffMs,
-      maxRestartBackoffMs: isSidecar ? Math.min(10_000, maxRestartBackoffMs) : maxRestartBackoffMs,
-      ...(isSidecar ? { probeEagerMs: 100 } : {}),
-      gracePeriodSeconds: this.#pod.spec.terminationGracePeriodSeconds ?? 30,
-      start: async () => {
-        if (this.#launcher === undefined) throw new Error('no sandbox');
-        const launched = await start(this.#launcher);
-        const runner = self();
-        if (runner !== undefined) this.#specs.set(runner, launched.spec);
-        return launched;
-      },
-      target: {
-        container,
-        sandbox: {
-          get appAddress() {
-            return address();
-          },
-          connect: (port, host, signal) => {
-            const sandbox = this.#launcher?.sandbox;
-            if (sandbox === undefined) return Promise.reject(new Error('no sandbox'));
-            return sandbox.connect(port, isSidecar ? sandbox.publishedAddress : host, signal);
-          },
-        },
-        exec: (command, signal) => this.#execQuietly(self(), command, signal),
-      },
-      onChange: () => this.#changed(),
-      event: (type, reason, message) => this.#event(type, reason, message, fieldPath),
-    };
-  }
-
-  #all(): ContainerRunner[] {
-    return [...this.init, ...this.containers, ...(this.sidecar === undefined ? [] : [this.sidecar])];
-  }
-
-  /** The runner of a container by name; the sidecar too. */
-  find(name: string): ContainerRunner | undefined {
-    return this.#all().find((runner) => runner.container.name === name);
-  }
-
-  async #execQuietly(runner: ContainerRunner | undefined, command: readonly string[], signal: AbortSignal) {
-    if (runner === undefined) throw new Error('the container does not run');
-    const session = await this.exec(runner, { command, stdin: false, tty: false }, signal);
-    let output = '';
-    const collect = (chunk: Buffer) => {
-      if (output.length < 10_240) output += chunk.toString('utf8');
-    };
-    session.stdout.on('data', collect);
-    session.stderr.on('data', collect);
-    return { code: (await session.exit).code, output };
-  }
-
-  /** Runs a command beside a container. @throws PodStreamError when it does not run */
-  exec(
-    runner: ContainerRunner,
-    what: Pick<ExecOptions, 'command' | 'stdin' | 'tty'>,
-    signal: AbortSignal,
-  ): Promise<ExecSession> {
-    const spec = this.#specs.get(runner);
-    if (this.#launcher === undefined || spec === undefined || !runner.running) {
-      throw new PodStreamError('InternalError', `container not running (${runner.container.name})`);
-    }
-    return execIn(this.#launcher, spec, what, signal);
-  }
-
   /** A connection to a port of the app, or to the sidecar's admin port. */
-  forward(port: number, signal: AbortSignal) {
+  async forward(port: number, signal: AbortSignal): Promise<Duplex> {
     const sandbox = this.#launcher?.sandbox;
     if (sandbox === undefined) throw new PodStreamError('InternalError', 'the pod does not run');
     return sandbox.forward(port, signal);
@@ -360,15 +250,6 @@ export class PodRunner {
     });
   }
 
-  #sidecarTrouble(): string | undefined {
-    const { sidecar } = this;
-    if (sidecar === undefined || sidecar.ready) return undefined;
-    const { waiting, terminated } = sidecar.state;
-    if (waiting !== undefined) return waiting.message ?? waiting.reason;
-    if (terminated !== undefined) return `it ended with exit code ${terminated.exitCode}`;
-    return sidecar.notReadyBecause === '' ? 'it is starting' : sidecar.notReadyBecause;
-  }
-
   #view(pod: Pod): PodView {
     const view = (runner: ContainerRunner) => ({ status: runner.status(), done: runner.done });
     const sandbox = this.#launcher?.sandbox;
@@ -378,60 +259,21 @@ export class PodRunner {
       startTime: this.#startTime,
       hostAddress: sandbox?.hostAddress ?? '127.0.0.1',
       address: sandbox?.publishedAddress ?? '',
-      init: this.init.map(view),
-      containers: this.containers.map(view),
-      sidecarNotReady: this.#sidecarTrouble(),
+      init: this.containers.init.map(view),
+      containers: this.containers.main.map(view),
+      sidecarNotReady: this.containers.sidecarTrouble(),
     };
     return this.#failure === undefined ? base : { ...base, failure: this.#failure };
   }
 
-  /** Whether the pod has ended by itself. */
-  get finished(): boolean {
-    const phase = phaseOf(this.#view(this.#pod));
-    return phase === 'Succeeded' || phase === 'Failed';
-  }
-
   #changed(): void {
     for (const wake of [...this.#changes]) wake();
-    this.#dirty = true;
-    this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
-  }
-
-  /** Writes the status until it is what it should be. Several changes of one moment share a write. */
-  async #write(): Promise<void> {
-    const { client, log } = this.#options;
-    while (this.#dirty && !this.#silent) {
-      await new Promise((resolve) => setImmediate(resolve));
-      this.#dirty = false;
-      const stored = client.get(PODS, this.#pod.metadata.namespace ?? '', this.#pod.metadata.name) as Pod | undefined;
-      if (stored === undefined || stored.metadata.uid !== this.uid) return;
-      try {
-        await putStatus(client, PODS, stored, podStatus(this.#view(stored)));
-      } catch (error) {
-        if (isNotFound(error)) return;
-        this.#dirty = true;
-        if (isConflict(error)) continue;
-        log.warn('pod status not written, will retry', { pod: this.#pod.metadata.name, error: String(error) });
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
-    }
+    this.#status.request();
   }
 
   /** Removes what is left on disk: logs of a pod that is gone. */
   async discard(): Promise<void> {
-    for (const runner of this.#all()) runner.log?.close();
+    for (const runner of this.containers.all()) runner.log?.close();
     await rm(this.folder, { recursive: true, force: true });
   }
-}
-
-function initPolicy(container: Container, policy: RestartPolicy): RestartPolicy {
-  if (container.restartPolicy === 'Always') return 'Always';
-  return policy === 'Never' ? 'Never' : 'OnFailure';
-}
-
-/** A sidecar's probe is always the same. */
-function sidecarContainer(container: Container): Container {
-  const readinessProbe = { httpGet: { path: '/ready', port: ADMIN_PORT }, periodSeconds: 1, failureThreshold: 2 };
-  const { livenessProbe: _l, startupProbe: _s, lifecycle: _c, ...rest } = container;
-  return { ...rest, readinessProbe };
 }

@@ -8,7 +8,9 @@ import type { Sandbox } from './isolation.ts';
 
 export interface ProbeTarget {
   readonly container: Container;
-  readonly sandbox: Pick<Sandbox, 'connect' | 'appAddress'>;
+  /** The address of the pod that is asked, for Host headers. */
+  host(): string;
+  readonly connect: Sandbox['connect'];
   /** Runs a command in the container; its exit code and output. */
   exec(command: readonly string[], signal: AbortSignal): Promise<{ readonly code: number; readonly output: string }>;
 }
@@ -40,7 +42,7 @@ export async function runHandler(
   if (handler.httpGet !== undefined) return probeHttp(handler.httpGet, target, signal);
   if (handler.tcpSocket !== undefined) {
     const { port, host } = handler.tcpSocket;
-    (await target.sandbox.connect(portNumber(port, target.container), host, signal)).destroy();
+    (await target.connect(portNumber(port, target.container), host, signal)).destroy();
     return undefined;
   }
   return undefined;
@@ -55,12 +57,12 @@ export function portNumber(port: number | string, container: Container): number 
 
 async function probeHttp(get: HttpGet, target: ProbeTarget, signal: AbortSignal): Promise<string | undefined> {
   const port = portNumber(get.port, target.container);
-  const raw = await target.sandbox.connect(port, get.host, signal);
+  const raw = await target.connect(port, get.host, signal);
   const secure = get.scheme === 'HTTPS';
   // as a kubelet: certificates of probes are not verified
   const socket: Duplex = secure ? connectTls({ socket: raw, rejectUnauthorized: false }) : raw;
   const headers: Record<string, string> = {
-    host: `${get.host ?? target.sandbox.appAddress}:${port}`,
+    host: `${get.host ?? target.host()}:${port}`,
     'user-agent': 'kube-probe/1.35',
     accept: '*/*',
     connection: 'close',
@@ -91,8 +93,8 @@ async function probeGrpc(
   target: ProbeTarget,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const socket = await target.sandbox.connect(port, undefined, signal);
-  const session = connectHttp2(`http://${target.sandbox.appAddress}:${port}`, { createConnection: () => socket });
+  const socket = await target.connect(port, undefined, signal);
+  const session = connectHttp2(`http://${target.host()}:${port}`, { createConnection: () => socket });
   const name = Buffer.from(service);
   const message = name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
   const frame = Buffer.concat([Buffer.alloc(5), message]);

@@ -18,7 +18,7 @@ export function podStreams(find: (namespace: string, pod: string) => PodRunner |
       const runner = pod(options);
       const container = pick(runner, options.container);
       try {
-        return await runner.exec(container, options, signal);
+        return await runner.containers.exec(container, options, signal);
       } catch (error) {
         if (error instanceof ContainerConfigError) throw new PodStreamError('InternalError', error.message);
         throw error;
@@ -39,13 +39,13 @@ const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 
 function pick(runner: PodRunner, wanted: string | undefined): ContainerRunner {
   const { name, annotations } = runner.pod.metadata;
-  const names = runner.containers.map((c) => c.container.name);
+  const names = runner.containers.main.map((c) => c.container.name);
   const chosen = wanted ?? annotations?.[DEFAULT_CONTAINER] ?? (names.length === 1 ? names[0] : undefined);
   if (chosen === undefined) {
     const message = `a container name must be specified for pod ${name}, choose one of: [${names.join(' ')}]`;
     throw new PodStreamError('BadRequest', message);
   }
-  const found = runner.find(chosen);
+  const found = runner.containers.find(chosen);
   if (found === undefined) throw new PodStreamError('BadRequest', `container ${chosen} is not valid for pod ${name}`);
   return found;
 }

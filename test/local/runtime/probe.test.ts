@@ -18,7 +18,8 @@ async function listen(t: TestContext, server: Server | ReturnType<typeof createH
 function target(port: number): ProbeTarget {
   return {
     container: { name: 'main', ports: [{ name: 'web', containerPort: port }] },
-    sandbox: { appAddress: '127.0.0.1', connect: (p, host, signal) => dial(p, host ?? '127.0.0.1', signal) },
+    host: () => '127.0.0.1',
+    connect: (p, host, signal) => dial(p, host ?? '127.0.0.1', signal),
     exec: () => Promise.resolve({ code: 3, output: ' went wrong \n' }),
   };
 }
