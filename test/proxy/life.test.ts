@@ -77,6 +77,26 @@ test('endpoints: a removed one finishes what runs, and its tunnel goes', LIMIT, 
   await eventually(() => cart.proxy!.describe().tunnels.open === 0);
 });
 
+test('endpoints: a pod that goes away under load costs no request, announced or not', LIMIT, async (t) => {
+  const mesh = testMesh(t);
+  const web = await mesh.workload('web');
+  const pods: Workload[] = [];
+  for (const name of ['v1', 'v2', 'v3']) {
+    pods.push(await mesh.workload(name, { http: (_req, res) => res.end(name) }));
+  }
+  mesh.service('cart', { to: pods });
+  mesh.apply();
+  const running = load(web, 'http://cart/', 16);
+  await running.more(100);
+  mesh.service('cart', { to: pods.slice(1) });
+  mesh.apply();
+  await pods[0]!.stop(); // at once: streams that are on their way are refused, and sent elsewhere
+  await running.more(100);
+  await pods[1]!.stop();
+  await running.more(100);
+  assert.deepEqual(Object.keys(await running.stop()), ['200']);
+});
+
 test('drain: an aborted proxy finishes what runs and takes nothing new', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const web = await mesh.workload('web', { options: { limits: { drainMs: 20_000 } } });

@@ -22,6 +22,11 @@ export interface JoinObserver {
   onReceived(bytes: number): void;
   /** Trailers of the response, before they are sent on: gRPC's status is there. */
   onTrailers?(trailers: Headers): void;
+  /**
+   * The upstream has refused a request without a body and has done nothing with it (`error.retryable`). True takes the
+   * exchange back: nothing was answered, and it may be joined to another upstream. Then onDone does not come.
+   */
+  onRefused?(error: ProxyError): boolean;
   /** The exchange is over: undefined when it ended well, else what ended it. Called exactly once. */
   onDone(error: ProxyError | undefined): void;
 }
@@ -43,7 +48,7 @@ export function join(
   observer: JoinObserver = nobody,
 ): void {
   const bodiless = head.contentLength === 0 && head.protocol === undefined && head.method !== 'CONNECT';
-  const there = new TowardsClient(server, observer, head.protocol !== undefined || head.method === 'CONNECT');
+  const there = new TowardsClient(server, observer, head.protocol !== undefined || head.method === 'CONNECT', bodiless);
   const client = upstream.open(head, bodiless, there);
   const here = new TowardsServer(client, there, observer);
   there.client = client;
@@ -89,16 +94,18 @@ class TowardsClient implements ClientStreamEvents {
   client: ClientStream | undefined = undefined;
   readonly #observer: JoinObserver;
   readonly #wantsTunnel: boolean;
+  readonly #bodiless: boolean;
   #tunnel = false;
   #headSent = false;
   #requestEnded = false;
   #responseEnded = false;
   #finished = false;
 
-  constructor(server: ServerStream, observer: JoinObserver, wantsTunnel: boolean) {
+  constructor(server: ServerStream, observer: JoinObserver, wantsTunnel: boolean, bodiless: boolean) {
     this.server = server;
     this.#observer = observer;
     this.#wantsTunnel = wantsTunnel;
+    this.#bodiless = bodiless;
   }
 
   onInformational(head: ResponseHead): void {
@@ -131,6 +138,10 @@ class TowardsClient implements ClientStreamEvents {
 
   onError(error: ProxyError): void {
     if (this.#finished) return;
+    if (this.#bodiless && !this.#headSent && error.retryable && this.#observer.onRefused?.(error) === true) {
+      this.#finished = true;
+      return;
+    }
     this.server.events = deaf;
     if (this.#headSent) this.server.reset(error);
     else refuse(this.server, error);

@@ -79,6 +79,12 @@ export class Attempt implements Waiter, JoinObserver {
     this.#exchange.bytesReceived += bytes;
   }
 
+  onRefused(error: ProxyError): boolean {
+    this.#exchange.hold();
+    this.#events.onNoConnection(error);
+    return true;
+  }
+
   onDone(error: ProxyError | undefined): void {
     if (error !== undefined && this.#exchange.status === 0) this.#exchange.status = error.status;
     this.#events.onOver();

@@ -30,6 +30,8 @@ export class OutboundExchange extends Exchange {
   chosen: Chosen | undefined = undefined;
   /** Endpoints that could not be reached. */
   readonly tried: LiveEndpoint[] = [];
+  /** Fields of the app's head; what follows in the list is ours, for one attempt. -1 before the first. */
+  fields = -1;
   /** The control plane was asked about the destination already. */
   lookedUp = false;
 
@@ -190,6 +192,8 @@ class EndpointAttempt implements AttemptEvents {
 
   upstreamHead(): RequestHead {
     const { head, routed, endpoint } = this.#exchange;
+    if (this.#exchange.fields === -1) this.#exchange.fields = head.headers.length;
+    else head.headers.length = this.#exchange.fields;
     if (this.#live.endpoint.identity === undefined) {
       head.headers.push(VIA_HEADER, this.#options.instance);
       return head;
