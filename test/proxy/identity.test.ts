@@ -195,3 +195,18 @@ test('rotation: a root that is trusted no more ends its tunnels', LIMIT, async (
   await eventually(() => cart.proxy!.describe().tunnels.open === 0);
   assert.equal((await web.get('http://cart/')).headers['x-weft-reason'], 'IDENTITY_MISMATCH');
 });
+
+test('tunnel: a certificate that expires while its tunnel is open is worth nothing from then on', LIMIT, async (t) => {
+  const mesh = testMesh(t);
+  let ahead = 0;
+  const clock = { now: () => Date.now() + ahead, sleep: systemClock.sleep.bind(systemClock) };
+  const web = await mesh.workload('web');
+  const cart = await mesh.workload('cart', { http: (_req, res) => res.end('ok'), options: { clock } });
+  mesh.service('cart', { to: [cart] });
+  mesh.policy(cart, { mode: 'deny', rules: [allow(web)] });
+  mesh.apply();
+  assert.equal((await web.get('http://cart/')).status, 200);
+  ahead = 25 * HOUR;
+  const answer = await web.get('http://cart/');
+  assert.deepEqual([answer.status, answer.headers['x-weft-reason']], [403, 'NO_IDENTITY']);
+});
