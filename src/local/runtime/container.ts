@@ -4,6 +4,7 @@ import { timestamp } from '../controllers/conditions.ts';
 import type { Child, ChildExit } from './child.ts';
 import { ContainerConfigError } from './config-error.ts';
 import { runProbes } from './container-probes.ts';
+import { duration, lost } from './container-state.ts';
 import type { LogFile } from './log-file.ts';
 import { runHandler, type ProbeTarget } from './probe.ts';
 
@@ -22,6 +23,8 @@ export interface ContainerHost {
   readonly target: ProbeTarget;
   /** State or readiness changed. */
   onChange(): void;
+  /** A run has ended. */
+  onEnd(exit: ChildExit, log: LogFile): void;
   event(type: 'Normal' | 'Warning', reason: string, message: string): void;
 }
 
@@ -53,11 +56,21 @@ export class ContainerRunner {
   #wakeKiller: (() => void) | undefined;
   readonly #stop = new AbortController();
 
-  constructor(container: Container, policy: RestartPolicy, host: ContainerHost, restartCount = 0) {
+  /** `before`: its status under an earlier process of ours, whose end was its end too. */
+  constructor(container: Container, policy: RestartPolicy, host: ContainerHost, before?: ContainerStatus) {
     this.container = container;
     this.#policy = policy;
     this.#host = host;
-    this.restartCount = restartCount;
+    this.restartCount = before?.restartCount ?? 0;
+    if (before?.containerID === undefined) return;
+    const { running, terminated = lost(running?.startedAt, host.clock.now(), before.containerID) } = before.state;
+    this.lastState = { terminated };
+    if (policy !== 'Never') this.restartCount++;
+    else if (running !== undefined) {
+      this.state = { terminated };
+      this.lastState = {};
+      this.done = true;
+    }
   }
 
   get pid(): number | undefined {
@@ -70,7 +83,7 @@ export class ContainerRunner {
 
   /** Runs until the container has ended for good. Never rejects. */
   async run(): Promise<void> {
-    while (this.#stopping === undefined) {
+    while (this.#stopping === undefined && !this.done) {
       const exit = await this.#runOnce();
       if (this.#stopping !== undefined || (exit !== undefined && !this.#restarts(exit))) break;
       await this.#backOff(exit === undefined);
@@ -124,6 +137,7 @@ export class ContainerRunner {
     this.ready = false;
     this.started = false;
     this.#set({ terminated: this.#terminated(exit, startedMs, name) });
+    this.#host.onEnd(exit, this.log);
     return exit;
   }
 
@@ -284,9 +298,4 @@ export class ContainerRunner {
       ...(hasRun ? { containerID: this.#id(name) } : {}),
     };
   }
-}
-
-function duration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m${seconds % 60}s`;
 }

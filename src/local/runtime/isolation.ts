@@ -45,6 +45,8 @@ export interface Sandbox {
   forward(port: number, signal: AbortSignal): Promise<Duplex>;
   /** A hint for a container whose app does not do what the isolation needs; called once after it became ready. */
   advise?(pids: readonly number[]): Promise<string | undefined>;
+  /** A hint for a container that failed, from the end of what it wrote. */
+  explain?(lastWords: string): string | undefined;
   /** Leaves nothing behind. */
   close(): Promise<void>;
 }

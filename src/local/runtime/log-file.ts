@@ -86,6 +86,19 @@ export class LogFile {
     return this.#closed;
   }
 
+  /** About the last `bytes` of what is stored, times included. */
+  end(bytes: number): string {
+    const fd = openSync(this.#path, 'r');
+    try {
+      const { size } = fstatSync(fd);
+      const tail = Buffer.alloc(Math.min(bytes, size));
+      readSync(fd, tail, 0, tail.length, size - tail.length);
+      return tail.toString('utf8');
+    } finally {
+      closeSync(fd);
+    }
+  }
+
   /** Calls back after each write and at the end. */
   subscribe(wake: () => void): () => void {
     this.#wakes.add(wake);

@@ -21,6 +21,7 @@ export interface PodContext {
 const ADMIN_PORT = 15020;
 /** A sidecar is asked this often until it is ready: its pod waits for it. */
 const SIDECAR_EAGER_MS = 100;
+const LAST_WORDS_BYTES = 4096;
 
 /** The containers of one pod, and its sidecar, which may be one of them or the runtime's own addition. */
 export class PodContainers {
@@ -80,13 +81,11 @@ export class PodContainers {
     const container = isSidecar ? sidecarContainer(given) : given;
     const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
     const before = [...initContainerStatuses, ...containerStatuses].find((s) => s.name === given.name);
-    // it ran under an earlier process of ours: this run is a restart
-    const restarts = before?.containerID === undefined ? 0 : before.restartCount + 1;
-    let runs = restarts;
+    let runs = 0;
     const start = (launcher: Launcher) =>
       isSidecar ? launchSidecar(launcher, runs++) : launchContainer(launcher, container, runs++);
     const host = this.#host(container, `${list}{${given.name}}`, isSidecar, start);
-    return new ContainerRunner(container, isSidecar ? 'Always' : policy, host, restarts);
+    return new ContainerRunner(container, isSidecar ? 'Always' : policy, host, before);
   }
 
   #host(
@@ -122,6 +121,10 @@ export class PodContainers {
         exec: (command, signal) => this.#execQuietly(container, command, signal),
       },
       onChange,
+      onEnd: ({ code }, log) => {
+        const hint = code === 0 ? undefined : this.#launcher().sandbox.explain?.(log.end(LAST_WORDS_BYTES));
+        if (hint !== undefined) this.#context.event('Warning', 'AddressInUse', hint, fieldPath);
+      },
       event: (type, reason, message) => {
         // while a sidecar starts it is asked far more often than anybody wants to read of
         if (isSidecar && reason === 'Unhealthy' && this.sidecar?.wasReady !== true) return;

@@ -9,6 +9,10 @@ const ADMIN_PORT = 15020;
 /** Added to the third octet of a published address gives the private one. */
 const PRIVATE = 128;
 
+const OWN_ADDRESS =
+  `make it listen on its pod's address: set env POD_IP from fieldRef status.podIP and listen on $(POD_IP), ` +
+  `or run with --isolation netns`;
+
 /**
  * Isolation without any privilege. Each mesh has a loopback network 127.A.0.0/16 of its own. A meshed pod's published
  * address 127.A.x.y belongs to its sidecar; the app gets 127.A.(x+128).y as its `status.podIP`, and sends through the
@@ -58,9 +62,12 @@ function sandboxOf(network: string, number: number, { meshed }: SandboxRequest, 
       if (port === undefined || !meshed) return undefined;
       return (
         `the app listens on port ${port} of every address of this machine (0.0.0.0 or ::), so another pod cannot use ` +
-        `that port and callers may get around the sidecar; make it listen on its pod's address: set env POD_IP from ` +
-        `fieldRef status.podIP and listen on $(POD_IP), or run with --isolation netns`
+        `that port and callers may get around the sidecar; ${OWN_ADDRESS}`
       );
+    },
+    explain(lastWords) {
+      if (!/EADDRINUSE|address already in use/i.test(lastWords)) return undefined;
+      return `the port is taken: in isolation process all pods share this machine's ports; ${OWN_ADDRESS}`;
     },
     close() {
       free();

@@ -29,11 +29,13 @@ export interface Machine {
 export interface MachineOptions extends Partial<Omit<RuntimeOptions, 'isolation'>> {
   readonly isolation?: (run: Run, client: ApiClient) => Promise<Isolation>;
   readonly controllers?: boolean;
+  /** Goes on with the objects of another machine. */
+  readonly client?: ApiClient;
 }
 
 /** The embedded API server with the runtime; with controllers when asked. */
 export async function startMachine(t: TestContext, given: MachineOptions = {}): Promise<Machine> {
-  const { client } = await createApiServer({});
+  const client = given.client ?? (await createApiServer({})).client;
   const parent = await mkdtemp(join(tmpdir(), 'weft-test-'));
   const run = await openRun(parent, silentLog);
   const base = { client, clock: systemClock, random: seeded(2), log: silentLog };

@@ -168,3 +168,28 @@ test('pod: waits for a missing ConfigMap, tells so, and goes on when it comes', 
   await eventuallyLogs(runtime, 'web', 'blue\n');
   await steadily(() => assert.equal(podOf(client, 'web').status?.phase, 'Running'), 50);
 });
+
+test('pod: after a restart of the mesh it runs again, counted as a restart; one that must not is Failed', async (t) => {
+  const first = await startMachine(t);
+  const { client } = first;
+  await client.create(PODS, shellPod('web', 'sleep 100'));
+  await client.create(PODS, shellPod('once', 'sleep 100', {}, { restartPolicy: 'Never' }));
+  await client.create(PODS, shellPod('done', 'exit 0', {}, { restartPolicy: 'Never' }));
+  for (const name of ['web', 'once']) {
+    await eventually(() => assert.equal(conditionOf(client, name, 'Ready')?.status, 'True'));
+  }
+  await eventually(() => assert.equal(podOf(client, 'done').status?.phase, 'Succeeded'));
+  await client.create(PODS, shellPod('leaving', 'sleep 100'));
+  await eventually(() => assert.equal(conditionOf(client, 'leaving', 'Ready')?.status, 'True'));
+  await first.stop();
+  assert.equal(podOf(client, 'web').status?.phase, 'Running', 'objects stay as they are');
+  await client.delete(PODS, 'default', 'leaving', { gracePeriodSeconds: 30 });
+  await startMachine(t, { client });
+  await eventually(() => assert.equal(mainState(client, 'web').restartCount, 1));
+  await eventually(() => assert.equal(conditionOf(client, 'web', 'Ready')?.status, 'True'));
+  assert.equal(mainState(client, 'web').lastState.terminated?.exitCode, 255);
+  await eventually(() => assert.equal(podOf(client, 'once').status?.phase, 'Failed'));
+  assert.equal(mainState(client, 'once').state.terminated?.reason, 'Unknown');
+  assert.equal(podOf(client, 'done').status?.phase, 'Succeeded');
+  await eventually(() => assert.equal(client.get(PODS, 'default', 'leaving'), undefined));
+});

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { ApiObject } from '../../../src/local/api-client.ts';
 import { PODS } from '../../../src/local/controllers/resources.ts';
 import type { SidecarContext } from '../../../src/local/runtime/options.ts';
 import { eventually } from '../controllers/cluster.ts';
-import { conditionOf, eventuallyLogs, logsOf, podOf, shellPod, startMachine } from './machine.ts';
+import { conditionOf, eventsOf, eventuallyLogs, logsOf, podOf, shellPod, startMachine } from './machine.ts';
 
 /** Stands in for `weft proxy`: ready when a file says so, and writes down when it begins and ends. */
 const SIDECAR = `
@@ -110,5 +112,19 @@ test('isolation process: an app that listens on every address is told what to do
     const events = client.list({ group: '', resource: 'events' }, 'default');
     const found = events.find((e) => e.reason === 'ListensEverywhere');
     assert.match(String(found?.message), /listens on port \d+ of every address.*--isolation netns/);
+  });
+});
+
+test('isolation process: an app whose port is taken by another pod is told what to do', async (t) => {
+  const { client } = await startMachine(t);
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const command = [process.execPath, '-e', `require('node:net').createServer().listen(${port})`];
+  await client.create(PODS, shellPod('web', '', { command }));
+  await eventually(() => {
+    const hint = eventsOf(client, 'web').find((e) => e.startsWith('AddressInUse'));
+    assert.match(hint ?? '', /the port is taken.*status\.podIP.*--isolation netns/);
   });
 });
