@@ -11,6 +11,7 @@ export async function convertToVersion(
 ): Promise<ApiObject> {
   const apiVersion = apiVersionOf(kind.group, version);
   if (object.apiVersion === apiVersion) return object;
+  if (kind.convert !== undefined) return kind.convert(object, apiVersion);
   if (kind.custom?.conversion.strategy !== 'Webhook') return { ...object, apiVersion };
   const [converted] = await byWebhook(kind, [object], apiVersion);
   return converted ?? object;
@@ -25,6 +26,8 @@ export async function convertAll(
 ): Promise<readonly ApiObject[]> {
   const apiVersion = apiVersionOf(kind.group, version);
   if (objects.every((o) => o.apiVersion === apiVersion)) return objects;
+  const { convert } = kind;
+  if (convert !== undefined) return objects.map((o) => convert(o, apiVersion));
   if (kind.custom?.conversion.strategy !== 'Webhook') return objects.map((o) => ({ ...o, apiVersion }));
   const others = objects.filter((o) => o.apiVersion !== apiVersion);
   const converted = await byWebhook(kind, others, apiVersion);

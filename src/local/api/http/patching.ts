@@ -1,4 +1,5 @@
 import type { ApiObject } from '../../api-client.ts';
+import { ApiError } from '../../api-error.ts';
 import { apply } from '../apply/apply.ts';
 import { badRequest, unsupportedMediaType } from '../errors.ts';
 import { isObject } from '../json.ts';
@@ -41,8 +42,25 @@ export async function patch(
     });
   }
   const change = patcher(type, body, kind, version);
-  const object = await modify(deps, { kind, version, namespace, name, subresource, context, change });
+  const undecodable = (why: string) => undecodablePatch(type === STRATEGIC ? goPrint(body) : JSON.stringify(body), why);
+  const object = await modify(deps, { kind, version, namespace, name, subresource, context, change, undecodable });
   return { object, created: false };
+}
+
+/** What Kubernetes says when a patched object is none any more: it is the patch that is invalid. */
+function undecodablePatch(shown: string, why: string): ApiError {
+  const message = `Invalid value: ${JSON.stringify(shown)}: ${why}`;
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  return new ApiError(422, 'Invalid', ` "" is invalid: patch: ${message}`, { causes });
+}
+
+/** A JSON value as Go prints a map. */
+function goPrint(value: unknown): string {
+  if (value === null) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goPrint).join(' ')}]`;
+  if (!isObject(value)) return String(value);
+  const keys = Object.keys(value).sort();
+  return `map[${keys.map((key) => `${key}:${goPrint(value[key])}`).join(' ')}]`;
 }
 
 /** @throws ApiError 415 */

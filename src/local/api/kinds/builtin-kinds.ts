@@ -2,6 +2,7 @@ import type { BuiltinSchemas } from '../schema/builtin-schemas.ts';
 import { builtinColumns } from '../table/builtin-columns.ts';
 import { ALL_VERBS, type Kind, type Strategy } from './kind.ts';
 import { builtinStrategies, type StrategyOptions } from './builtin-strategies.ts';
+import { convertHpa } from './hpa-conversion.ts';
 import { eventConversion } from './event-conversion.ts';
 
 interface Row {
@@ -17,6 +18,9 @@ interface Row {
   readonly scale?: true;
   /** Kinds that are only ever posted, and answered at once. */
   readonly review?: true;
+  /** Served beside `version`. */
+  readonly also?: readonly string[];
+  readonly convert?: NonNullable<Kind['convert']>;
 }
 
 const APPS_SCALE = { spec: '.spec.replicas', status: '.status.replicas', selector: '.status.selector' };
@@ -61,6 +65,8 @@ const ROWS: readonly Row[] = [
   {
     group: 'autoscaling',
     version: 'v2',
+    also: ['v1'],
+    convert: convertHpa,
     resource: 'horizontalpodautoscalers',
     kind: 'HorizontalPodAutoscaler',
     short: ['hpa'],
@@ -157,16 +163,17 @@ function builtinKind(row: Row, schemas: BuiltinSchemas, strategies: ReadonlyMap<
     shortNames: row.short ?? [],
     categories: row.all === true ? ['all'] : [],
     namespaced: row.cluster !== true,
-    versions: [version],
+    versions: [version, ...(row.also ?? [])],
     storageVersion: version,
     verbs: row.review === true ? ['create'] : ALL_VERBS,
     status: () => row.status === true,
     scale: () => (row.scale === true ? APPS_SCALE : undefined),
     strategy: strategies.get(`${group}/${resource}`) ?? {},
-    schema: () => found.schema,
+    schema: (v) => schemas.find(group, v, kind)?.schema,
     resolve: schemas.resolve,
     columns: () => columns,
     custom: undefined,
+    ...(row.convert === undefined ? {} : { convert: row.convert }),
     ...(group === 'events.k8s.io' ? { storedAs: eventConversion } : {}),
   };
 }

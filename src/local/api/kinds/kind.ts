@@ -88,6 +88,8 @@ export interface Kind extends ResourceName {
   readonly columns: (version: string) => readonly Column[];
   /** Built-in kinds are decoded as Go structs, custom ones by their structural schema. */
   readonly custom: CustomKind | undefined;
+  /** Built-in kinds with several versions. */
+  readonly convert?: (object: ApiObject, apiVersion: string) => ApiObject;
   /** Kinds that share storage with another (events.k8s.io and core events). */
   readonly storedAs?: { readonly resource: ResourceName; readonly toStored: Convert; readonly fromStored: Convert };
 }

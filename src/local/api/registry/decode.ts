@@ -1,4 +1,5 @@
 import type { ApiObject } from '../../api-client.ts';
+import type { ApiError } from '../../api-error.ts';
 import { badRequest } from '../errors.ts';
 import { isObject, type JsonObject } from '../json.ts';
 import type { Kind, RequestContext } from '../kinds/kind.ts';
@@ -11,19 +12,24 @@ import type { Schema } from '../schema/schema.ts';
  * Makes a draft of what a client sent: own copy, unknown fields dropped (refused when the client asked for strictness),
  * defaults filled in. @throws ApiError 400 for values of the wrong type
  */
-export function decode(kind: Kind, version: string, object: ApiObject, context: RequestContext): ApiObject {
+export function decode(
+  kind: Kind,
+  version: string,
+  object: ApiObject,
+  context: RequestContext,
+  refuse: (why: string) => ApiError = (why) => undecodable(kind, version, why),
+): ApiObject {
   const draft = structuredClone(object);
   const schema = kind.schema(version);
   if (kind.custom === undefined) {
     dropNulls(draft, schema);
     const problem = goTypeProblem(draft, schema, kind.resolve, kind.kind);
-    if (problem !== undefined) throw undecodable(kind, version, problem);
+    if (problem !== undefined) throw refuse(problem);
   }
   const unknown = [...pruneBody(kind, schema, draft)];
   if (unknown.length > 0 && context.fieldValidation !== 'Ignore') {
     const lines = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
-    if (context.fieldValidation === 'Strict')
-      throw undecodable(kind, version, `strict decoding error: ${lines.join(', ')}`);
+    if (context.fieldValidation === 'Strict') throw refuse(`strict decoding error: ${lines.join(', ')}`);
     context.warnings.push(...lines);
   }
   if (kind.custom !== undefined) checkMetadata(kind, version, draft);

@@ -15,13 +15,13 @@ export function fieldsOf(kind: Kind): (object: ApiObject) => Readonly<Record<str
 const PROBE: ApiObject = { apiVersion: 'v1', kind: '', metadata: { name: '' } };
 
 /** Refuses field selectors on fields that the kind does not offer. @throws ApiError 400 */
-export function checkFields(kind: Kind, terms: readonly FieldTerm[], selector: string, labels: string): void {
+export function checkFields(kind: Kind, terms: readonly FieldTerm[]): void {
   const known = fieldsOf(kind)({ ...PROBE, kind: kind.kind });
   for (const { field } of terms) {
     if (field in known && (kind.namespaced || field !== 'metadata.namespace')) continue;
-    const gvr = `${kind.group}/${kind.storageVersion}, Resource=${kind.resource}`;
-    throw badRequest(
-      `Unable to find ${JSON.stringify(gvr)} that match label selector ${JSON.stringify(labels)}, field selector ${JSON.stringify(selector)}: field label not supported: ${field}`,
-    );
+    if (kind.strategy.fields !== undefined && kind.custom === undefined)
+      throw badRequest(`field label not supported: ${field}`);
+    const only = Object.keys(known).map((k) => JSON.stringify(k));
+    throw badRequest(`${JSON.stringify(field)} is not a known field selector: only ${only.join(', ')}`);
   }
 }

@@ -1,4 +1,5 @@
 import type { ApiMeta, ApiObject } from '../../api-client.ts';
+import type { ApiError } from '../../api-error.ts';
 import { mutate, validate } from '../admission/admission.ts';
 import { trackUpdate } from '../apply/managed-fields.ts';
 import { badRequest, conflict, invalidObject, modifiedMeanwhile, notFound } from '../errors.ts';
@@ -21,6 +22,8 @@ export interface ModifyRequest {
   /** Named in managedFields; `subresource` when missing. */
   readonly trackedAs?: string;
   readonly change: (current: ApiObject) => unknown;
+  /** How a client is told that what came out does not decode. */
+  readonly undecodable?: (why: string) => ApiError;
   /** Server-side apply keeps the books of field owners itself. */
   readonly managed?: (object: ApiObject, current: ApiObject) => ApiObject;
   /** An update that names no resourceVersion wins over what it has not seen; a patch is worked out again. */
@@ -49,7 +52,7 @@ async function attemptModify(
 ): Promise<ApiObject | undefined> {
   const { kind, version, namespace, name, subresource, context } = request;
   const old = await toVersion(deps, kind, current, version);
-  let draft = decode(kind, version, typed(kind, version, request.change(old)), context);
+  let draft = decode(kind, version, typed(kind, version, request.change(old)), context, request.undecodable);
   checkIdentity(kind, request, draft);
   const asked = draft.metadata.resourceVersion ?? '';
   if ((draft.metadata.uid ?? '') !== '' && draft.metadata.uid !== old.metadata.uid) {

@@ -47,7 +47,7 @@ export function get(
 export function selection(kind: Kind, { namespace, labelSelector, fieldSelector }: Selection) {
   const labels = labelSelector === '' ? undefined : parseLabelSelector(labelSelector);
   const terms = parseFieldSelector(fieldSelector);
-  checkFields(kind, terms, fieldSelector, labelSelector);
+  checkFields(kind, terms);
   const matches = objectMatcher(labels, terms, fieldsOf(kind));
   const convert = kind.storedAs?.fromStored ?? ((object: ApiObject) => object);
   return (object: ApiObject) =>
