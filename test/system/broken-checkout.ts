@@ -1,38 +1,56 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 const root = resolve(import.meta.dirname, '../..');
 
-/** One change of one source file that breaks the mesh in a known way. */
-export interface Fault {
-  readonly name: string;
+/** A change of one place of one source file. */
+export interface Edit {
   readonly file: string;
   /** Must occur exactly once in the file, so that a fault cannot silently become none. */
   readonly from: string;
   readonly to: string;
 }
 
-/** A copy of the project with one fault in it. The project itself has no switches that break it. */
+/** A copy of the project with a fault in it. The project itself has no switches that break it. */
 export interface BrokenCheckout {
   readonly root: string;
   remove(): void;
 }
 
-export function breakCheckout(fault: Fault): BrokenCheckout {
-  const dir = mkdtempSync(join(tmpdir(), `weft-broken-${fault.name}-`));
-  for (const part of ['src', 'conformance', 'smi-crds', 'package.json'])
-    cpSync(join(root, part), join(dir, part), { recursive: true });
-  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
-  const path = join(dir, fault.file);
-  const text = readFileSync(path, 'utf8');
-  const parts = text.split(fault.from);
-  if (parts.length !== 2) {
-    rmSync(dir, { recursive: true });
-    throw new Error(
-      `fault ${fault.name}: ${fault.file} has ${parts.length - 1} places that read ${JSON.stringify(fault.from)}; it needs exactly one`,
-    );
+/**
+ * Copies what a mesh needs to run and makes the edits there; none gives a plain copy.
+ * @param name part of the folder's name
+ * @throws Error when the text of an edit is not there, or more than once
+ */
+export function breakCheckout(name: string, edits: readonly Edit[]): BrokenCheckout {
+  const dir = mkdtempSync(join(tmpdir(), `weft-broken-${name}-`));
+  const checkout = { root: dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  try {
+    for (const part of ['src', 'conformance', 'smi-crds', 'package.json'])
+      cpSync(join(root, part), join(dir, part), { recursive: true });
+    linkPackages(dir);
+    for (const edit of edits) applyEdit(dir, name, edit);
+  } catch (error) {
+    checkout.remove();
+    throw error;
   }
-  writeFileSync(path, parts.join(fault.to));
-  return { root: dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  return checkout;
+}
+
+/** One link per package: the folder itself is the copy's own, so that its compile cache goes when the copy goes. */
+function linkPackages(dir: string): void {
+  mkdirSync(join(dir, 'node_modules'));
+  for (const entry of readdirSync(join(root, 'node_modules')))
+    if (entry !== '.cache') symlinkSync(join(root, 'node_modules', entry), join(dir, 'node_modules', entry));
+}
+
+function applyEdit(dir: string, name: string, { file, from, to }: Edit): void {
+  const path = join(dir, file);
+  const parts = readFileSync(path, 'utf8').split(from);
+  if (parts.length !== 2)
+    throw new Error(
+      `fault ${name}: ${file} has ${parts.length - 1} places that read ${JSON.stringify(from)}; it needs exactly one`,
+    );
+  writeFileSync(path, parts.join(to));
 }

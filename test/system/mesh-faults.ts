@@ -1,0 +1,58 @@
+import type { FaultName } from '../conformance/faults.ts';
+import type { Edit } from './broken-checkout.ts';
+
+/** What of Weft's sources makes it the broken mesh that `test/conformance/faults.ts` describes. */
+export const MESH_FAULTS: Readonly<Record<FaultName, readonly Edit[]>> = {
+  'allow-everything': [
+    {
+      file: 'src/proxy/filter/inbound.ts',
+      from: `if (policy.mode === 'permissive') return undefined;`,
+      to: `return undefined;`,
+    },
+  ],
+  'deny-everything': [
+    {
+      file: 'src/compile/inbound.ts',
+      from: `    mode,
+    ports: inboundPorts(pod, facts, services),
+    rules: grants.flatMap((grant) => ruleFor(grant, pod, services)),`,
+      to: `    mode: 'deny',
+    ports: inboundPorts(pod, facts, services),
+    rules: [],`,
+    },
+  ],
+  'ignore-splits': [
+    { file: 'src/compile/service-stages.ts', from: `const plan = roots.get(key);`, to: `const plan = undefined;` },
+  ],
+  'ignore-matches': [
+    {
+      file: 'src/mesh/http-matcher.ts',
+      from: `    if (this.#methods !== undefined && !this.#methods.includes(method)) return false;`,
+      to: `    return true;`,
+    },
+  ],
+  'split-per-connection': [
+    {
+      file: 'src/proxy/filter/outbound.ts',
+      from: `      const chosen = exchange.kind === 'http' ? routed.chooseHttp(exchange.head, random) : routed.chooseTcp(random);`,
+      // All requests of a connection share their peer object. A connection to an explicit proxy may go to many Services.
+      to: `      const keptByService = (exchange.peer.kept ??= new Map());
+      const chosen =
+        keptByService.get(routed.name) ??
+        (exchange.kind === 'http' ? routed.chooseHttp(exchange.head, random) : routed.chooseTcp(random));
+      keptByService.set(routed.name, chosen);`,
+    },
+  ],
+  'trust-forged-identity': [
+    { file: 'src/proxy/headers.ts', from: `new Set(['x-forwarded-client-cert', `, to: `new Set([` },
+    {
+      file: 'src/proxy/filter/inbound.ts',
+      from: `  const { peer, head } = exchange;
+  const { port } = exchange.destination!;`,
+      to: `  const { head } = exchange;
+  const claimed = /URI=([^;,]+)/.exec(header(head.headers, 'x-forwarded-client-cert') ?? '')?.[1];
+  const peer = { identity: claimed ?? exchange.peer.identity };
+  const { port } = exchange.destination!;`,
+    },
+  ],
+};
