@@ -33,7 +33,9 @@ export function compileGroup(group: HTTPRouteGroup): CompiledGroup {
     const named = known ?? [];
     byName.set(entry.name, named);
     const errors = [...patternErrors(group, entry, path)];
-    diagnostics.push(...errors, ...remarks(group, entry, path));
+    diagnostics.push(...errors, ...headerNameRemarks(group, entry, path));
+    if (!errors.some((error) => error.path === `${path}.pathRegex`))
+      diagnostics.push(...anchorRemarks(group, entry, path));
     if (errors.length > 0 || refused.length > 0) return;
     const match = toMatch(group, entry, i);
     named.push(match);
@@ -100,7 +102,7 @@ function methodErrors(group: HTTPRouteGroup): Diagnostic[] {
 /** RFC 9110 5.6.2, lower case as the reader made it. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 
-function* remarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterable<Diagnostic> {
+function* headerNameRemarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterable<Diagnostic> {
   for (const [header] of entry.headers ?? []) {
     if (HEADER_NAME.test(header) || header === ':authority') continue;
     yield about(group, {
@@ -111,6 +113,9 @@ function* remarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterab
       fix: 'write the name of a header without colon or blanks; path and method have fields of their own',
     });
   }
+}
+
+function* anchorRemarks(group: HTTPRouteGroup, entry: HTTPMatch, path: string): Iterable<Diagnostic> {
   if (entry.pathRegex !== undefined && /[\w-]$/.test(entry.pathRegex) && !/\\\w$/.test(entry.pathRegex)) {
     const pathRegex = entry.pathRegex.includes('|') ? `(${entry.pathRegex})` : entry.pathRegex;
     yield about(group, {

@@ -63,7 +63,10 @@ export function missingEntry(rule: TrafficTargetRule, name: string, path: string
     level: 'error',
     path,
     message: `${rule.kind} ${rule.name} has no entry named ${JSON.stringify(name)}; this name grants nothing`,
-    fix: known.length === 0 ? 'leave matches out to mean all of it' : `use one of ${known.join(', ')}`,
+    fix:
+      known.length === 0
+        ? 'leave matches out to mean all of it'
+        : `use one of ${known.map((entry) => JSON.stringify(entry)).join(', ')}`,
   };
 }
 
