@@ -13,6 +13,8 @@ export interface ConformanceOptions {
   readonly junit?: string;
   readonly yaml?: string;
   readonly parallel: number;
+  /** How long a settled result is watched; undefined = what the capability file says. */
+  readonly stable?: number;
   readonly list: boolean;
 }
 
@@ -33,6 +35,11 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
     .option('--junit <file>', 'write a JUnit XML report')
     .option('--yaml <file>', 'write a YAML report with the evidence of every case')
     .option('--parallel <n>', 'cases at once', wholeNumber(1), 8)
+    .option(
+      '--stable <seconds>',
+      'watch each settled result this long (default: what the capability file says)',
+      wholeNumber(0),
+    )
     .option('--list', 'list the cases and exit', false)
     .action((options: ConformanceOptions) => run(options));
 }

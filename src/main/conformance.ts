@@ -20,7 +20,8 @@ export async function conformance(options: ConformanceOptions): Promise<number> 
   }
   const signal = untilInterrupted();
   try {
-    const capabilities = readCapabilities(options.capabilities ?? WEFT_CAPABILITIES);
+    const described = readCapabilities(options.capabilities ?? WEFT_CAPABILITIES);
+    const capabilities = options.stable === undefined ? described : { ...described, stableSeconds: options.stable };
     const report =
       options.kubeconfig === undefined
         ? await judgeLocal(options, capabilities, signal)
