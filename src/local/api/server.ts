@@ -85,7 +85,7 @@ export interface ApiServer {
 /** The embedded Kubernetes-style API server. For development, tests and CI; production is Kubernetes. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
   const { clock = systemClock, log = silentLog, name = 'weft-local' } = options;
-  const { store, journal } = await openStore(options, log);
+  const { store, journal, unlock } = await openStore(options, log);
   const schemas = loadBuiltinSchemas();
   const address = options.serviceAddress ?? endpointAddress(store);
   const deps: RegistryDeps = {
@@ -145,6 +145,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       stopCrds();
       await Promise.all(doors.map((door) => door.close()));
       await journal?.close();
+      await unlock?.();
     },
   };
 }
@@ -208,14 +209,17 @@ function aborted(signal: AbortSignal): Promise<void> {
 /** The store, filled from the data folder when there is one. */
 async function openStore({ dataDir, historySize }: ApiServerOptions, log: Logger) {
   const history = historySize === undefined ? {} : { historySize };
-  if (dataDir === undefined) return { store: new Store(history), journal: undefined };
-  await lockFolder(dataDir);
-  const { journal, records } = await FileJournal.open({ folder: dataDir, log });
+  if (dataDir === undefined) return { store: new Store(history), journal: undefined, unlock: undefined };
+  const unlock = await lockFolder(dataDir);
+  const { journal, records } = await FileJournal.open({ folder: dataDir, log }).catch(async (error: unknown) => {
+    await unlock();
+    throw error;
+  });
   const store = new Store({ ...history, journal });
   for (const record of records) store.restore(record);
   store.restored();
   journal.serve(store);
-  return { store, journal };
+  return { store, journal, unlock };
 }
 
 async function createNamespaces(client: ApiClient): Promise<void> {

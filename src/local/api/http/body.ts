@@ -6,17 +6,19 @@ import { badRequest } from '../errors.ts';
 const MAX_BYTES = 3 * 1024 * 1024;
 
 /** Reads a whole body. @throws ApiError 413 beyond 3 MiB */
-export async function readBytes(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BYTES) {
-      throw new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BYTES}`);
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+export function readBytes(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BYTES) return chunks.push(chunk);
+      chunks.length = 0; // the rest is read and dropped, so that the client is still there for the answer
+      reject(new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BYTES}`));
+    });
+    request.on('end', () => resolve(Buffer.concat(chunks)));
+    request.on('close', () => reject(badRequest('the connection closed within the body')));
+  });
 }
 
 /** Reads a whole body as text. @throws ApiError 413 beyond 3 MiB */
