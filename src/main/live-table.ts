@@ -9,8 +9,8 @@ export interface LiveTableOptions {
   /** Pods with a sidecar, by `namespace/name`, and how to reach their admin listeners. */
   readonly sidecars: () => ReadonlyMap<string, (signal: AbortSignal) => Promise<Duplex>>;
   readonly clock: Clock;
-  /** A terminal is redrawn every second; anything else gets one block every five. */
-  readonly terminal: boolean;
+  /** A terminal is redrawn every second; anything else (undefined) gets one block every five. */
+  readonly terminal: { readonly columns: () => number } | undefined;
   readonly write: (text: string) => void;
 }
 
@@ -21,21 +21,26 @@ export async function liveTable(
   { sidecars, clock, terminal, write }: LiveTableOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const pauseMs = terminal ? 1000 : 5000;
+  const pauseMs = terminal === undefined ? 5000 : 1000;
   const windows: { readonly at: number; readonly reports: ReadonlyMap<string, TrafficReport> }[] = [];
   let drawn = 0;
   while (!signal.aborted) {
     windows.push({ at: clock.now(), reports: await look(sidecars(), signal) });
-    if (windows.length > (terminal ? 6 : 2)) windows.shift(); // a terminal shows the last five seconds, smoothly
+    if (windows.length > (terminal === undefined ? 2 : 6)) windows.shift(); // a terminal shows the last five seconds, smoothly
     const [first, last] = [windows[0], windows.at(-1)];
     if (first !== undefined && last !== undefined && last.at > first.at) {
       const lines = trafficTable(trafficRows(first.reports, last.reports, (last.at - first.at) / 1000));
-      if (terminal && drawn > 0) write(`\x1b[${drawn}A\x1b[J`);
-      write(`${lines.join('\n')}\n${terminal ? '' : '\n'}`);
-      drawn = lines.length;
+      if (drawn > 0) write(`\x1b[${drawn}A\x1b[J`);
+      write(`${lines.join('\n')}\n${terminal === undefined ? '\n' : ''}`);
+      if (terminal !== undefined) drawn = rows(lines, terminal.columns());
     }
     await clock.sleep(pauseMs, signal).catch(() => undefined);
   }
+}
+
+/** How many rows of the screen the lines take: a long one goes on in the next row. */
+function rows(lines: readonly string[], columns: number): number {
+  return lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
 }
 
 /** Asks all sidecars at once; one that does not answer in time is left out of this look. */

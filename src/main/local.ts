@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock as clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { runAll, type Task } from '../base/run-all.ts';
+import { runOnTopOf, type Task } from '../base/run-all.ts';
 import { until, WatchSource } from '../base/watch.ts';
 import type { HostPort } from '../cli/arguments.ts';
 import type { LocalOptions } from '../cli/local.ts';
@@ -146,9 +146,10 @@ export async function runLocal(
       };
       await runController(controllerOptions, log, (address) => controllerAddress.set(address), stop);
     };
-    await runAll(
+    // The API server stops last: the controller hands its lease back, and what becomes of the pods is written
+    await runOnTopOf(
+      (stop) => api.run(stop),
       [
-        (stop) => api.run(stop),
         (stop) =>
           runControllers(
             createControllers({ client: api.client, clock, random, log, caCertificate: tls.ca }),
@@ -184,7 +185,6 @@ const API_HOSTS = [
 
 /** The part of `weft local` that people see. */
 async function present(mesh: LocalMesh, options: LocalOptions, signal: AbortSignal): Promise<void> {
-  const started = performance.now();
   console.log(`kubeconfig: ${mesh.kubeconfig}`);
   console.log(mesh.isolationReason);
   if (options.demo) {
@@ -193,14 +193,19 @@ async function present(mesh: LocalMesh, options: LocalOptions, signal: AbortSign
   }
   const pods = mesh.client.list(PODS).filter(isMeshed).length;
   console.log(
-    `mesh ready: ${pods} pods, each with its sidecar (isolation ${mesh.isolation}, ${((performance.now() - started) / 1000).toFixed(1)} s)`,
+    `mesh ready: ${pods} pods, each with its sidecar (isolation ${mesh.isolation}, ${(performance.now() / 1000).toFixed(1)} s)`,
   );
   console.log('For development, tests and CI: this is no Kubernetes cluster. Ctrl-C stops everything.\n');
   if (!options.demo) return aborted(signal);
   console.log(`${hints(mesh.kubeconfig)}\n`);
   const terminal = process.stdout.isTTY === true;
   await liveTable(
-    { sidecars: () => sidecars(mesh), clock, terminal, write: (text) => process.stdout.write(text) },
+    {
+      sidecars: () => sidecars(mesh),
+      clock,
+      terminal: terminal ? { columns: () => process.stdout.columns || 80 } : undefined,
+      write: (text) => process.stdout.write(text),
+    },
     signal,
   );
 }

@@ -38,9 +38,17 @@ describe('demo', { skip: kubectlMissing }, () => {
     for (const command of commands) {
       const result = await run('sh', ['-c', command]);
       assert.equal(result.code, 0, `${command}\n${result.stdout}${result.stderr}`);
+      assert.equal(result.stderr, '');
     }
     await mesh.printed(/shop\/web +shop\/catalog .*catalog-v1 \d+%, catalog-v2 (4|5)\d%/);
     await mesh.printed(/shop\/web +payments\/checkout .*ACCESS_DENIED/);
+  });
+
+  test('demo: its own objects give the controller nothing to advise', async () => {
+    const { stdout } = await mesh.kubectl(['get', 'events', '-A', '-o', 'custom-columns=R:.reason,M:.message']);
+    assert.match(stdout, /ScalingReplicaSet/);
+    const advice = stdout.split('\n').filter((line) => line.startsWith('SMI') && !line.includes('no ready endpoints'));
+    assert.deepEqual(advice, []);
   });
 
   test('demo: exec runs in the pod, behind its sidecar', async () => {
@@ -68,6 +76,7 @@ test('weft local: Ctrl-C leaves no process and no folder', async () => {
   const children = descendants(mesh.child.pid ?? 0);
   assert.ok(children.length > 10, `only ${children.length} processes`);
   assert.equal(await mesh.stop(), 0);
+  assert.doesNotMatch(mesh.output(), /"level":"(warn|error)"/);
   assert.deepEqual(alive(children), []);
   assert.deepEqual(
     meshFolders().filter((name) => !before.includes(name)),

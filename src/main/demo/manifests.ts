@@ -11,8 +11,16 @@ export async function applyDemo(client: ApiClient): Promise<void> {
     const text = readFileSync(new URL(file, import.meta.url), 'utf8');
     const { objects, diagnostics } = readYamlFile(file, text);
     if (diagnostics.length > 0) throw new Error(`the demo's ${file}: ${diagnostics[0]?.message}`);
-    for (const { raw } of objects) await create(client, raw as ApiObject);
+    for (const { raw } of objects) await create(client, asApplied(raw as ApiObject));
   }
+}
+
+/** As `kubectl apply` would leave it, so that the first `kubectl apply` of a user finds nothing to warn of. */
+function asApplied(object: ApiObject): ApiObject {
+  const annotations = { ...object.metadata.annotations };
+  const applied = JSON.stringify({ ...object, metadata: { ...object.metadata, annotations } });
+  annotations['kubectl.kubernetes.io/last-applied-configuration'] = `${applied}\n`;
+  return { ...object, metadata: { ...object.metadata, annotations } };
 }
 
 async function create(client: ApiClient, object: ApiObject): Promise<void> {
