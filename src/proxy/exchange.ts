@@ -23,6 +23,8 @@ export interface Peer {
   readonly notAfter: number;
   /** `10.0.0.7:40312` */
   readonly address: string;
+  /** Both ends of the connection as the dialling side knows them (`connectionName`), before any redirection. */
+  readonly connection: string;
 }
 
 /** Told once when an exchange is over. */

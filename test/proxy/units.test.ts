@@ -189,3 +189,16 @@ test('original destination: a redirected connection tells where it was going', (
   }
   assert.equal(run.stdout.trim(), '127.5.6.7:7777', run.stderr);
 });
+
+test('loop guard: a client whose address another of our connections has as well is no loop', (t) => {
+  const script = join(import.meta.dirname, 'same-port.ts');
+  const rules = 'ip link set lo up && echo 40000 40000 > /proc/sys/net/ipv4/ip_local_port_range';
+  const run = spawnSync('unshare', ['-Urn', 'sh', '-c', `${rules} && exec "$0" "$1"`, process.execPath, script], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  if (run.error !== undefined || /unshare|Operation not permitted|Read-only/.test(run.stderr)) {
+    return t.skip(`needs user and network namespaces: ${run.error?.message ?? run.stderr.split('\n')[0]}`);
+  }
+  assert.deepEqual(JSON.parse(run.stdout), { statuses: [200, 200, 200], ports: [40000] }, run.stderr);
+});

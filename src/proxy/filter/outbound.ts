@@ -52,14 +52,14 @@ export class OutboundExchange extends Exchange {
  * Refuses what passed this very proxy before (suites 3.4): known by the via header of HTTP, or by a connection that this
  * proxy has dialled itself.
  * @param instance random name of this process
- * @param ownConnections local addresses of plain connections that are dialled
+ * @param ownConnections names of the connections that it has open (`connectionName`)
  */
 export function loopGuard(instance: string, ownConnections: ReadonlySet<string>): Filter<OutboundExchange> {
   return (next) =>
     function loopGuardFilter(exchange) {
       const via = header(exchange.head.headers, VIA_HEADER);
       const passed = via !== undefined && via.includes(instance);
-      if (!passed && !ownConnections.has(exchange.peer.address)) return next(exchange);
+      if (!passed && !ownConnections.has(exchange.peer.connection)) return next(exchange);
       refuse(exchange, 'LOOP_DETECTED', 'this has passed this sidecar before');
     };
 }

@@ -12,7 +12,7 @@ export interface ConnectOptions {
   readonly connectTimeoutMs: number;
   /** Says why an address must not be dialled; asked for every address that a name resolves to. */
   readonly forbidden: (address: string, port: number) => string | undefined;
-  /** Local addresses of our own plain connections, so that the listeners recognise one that comes back to us. */
+  /** `connectionName` of our own connections, so that the listeners recognise one that comes back to us. */
   readonly ownConnections: Set<string>;
 }
 
@@ -43,7 +43,8 @@ export function connector(options: ConnectOptions): Connect {
     let finished = false;
 
     function onConnect(): void {
-      const own = socketName(socket.localAddress, socket.localPort);
+      const { localAddress, localPort, remoteAddress, remotePort } = socket;
+      const own = connectionName(socketName(localAddress, localPort), socketName(remoteAddress, remotePort));
       options.ownConnections.add(own);
       socket.once('close', () => options.ownConnections.delete(own));
       finish(socket);
@@ -65,9 +66,19 @@ export function connector(options: ConnectOptions): Connect {
   };
 }
 
-/** `127.0.0.1:4711`, canonical. */
+/** `127.0.0.1:4711`, `[::1]:4711`, canonical. */
 export function socketName(address: string | undefined, port: number | undefined): string {
-  return `${canonicalAddress(address ?? '')}:${port ?? 0}`;
+  return formatDestination({ host: canonicalAddress(address ?? ''), port: port ?? 0 });
+}
+
+/**
+ * Names a connection by both its ends: the local address alone is no name, the kernel gives it to several connections
+ * with different destinations.
+ * @param from the dialling end, `127.0.0.1:4711`
+ * @param to where it dialled to: for an accepted connection that was redirected, the original destination
+ */
+export function connectionName(from: string, to: string): string {
+  return `${from}>${to}`;
 }
 
 function connectError(name: string, error: Error): ProxyError {

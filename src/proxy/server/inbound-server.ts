@@ -10,7 +10,7 @@ import type { Handler, Peer } from '../exchange.ts';
 import { InboundExchange, type Arrival } from '../filter/inbound.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { localDestination, type OriginalDestination } from '../original-destination.ts';
-import { ignore, socketName } from '../pool/connect.ts';
+import { connectionName, ignore, socketName } from '../pool/connect.ts';
 import { serveTcp, tcpHead } from '../tcp-stream.ts';
 import { detectProtocol } from './first-bytes.ts';
 import { plainPeer } from './outbound-server.ts';
@@ -80,7 +80,9 @@ export class InboundServer {
 
   /** A tunnel whose far end has proved who it is. */
   tunnel(socket: TLSSocket, identity: string, notAfter: number): void {
-    const peer: Peer = { identity, notAfter, address: socketName(socket.remoteAddress, socket.remotePort) };
+    const from = socketName(socket.remoteAddress, socket.remotePort);
+    const connection = connectionName(from, socketName(socket.localAddress, socket.localPort));
+    const peer: Peer = { identity, notAfter, address: from, connection };
     const address = canonicalAddress(socket.localAddress ?? '');
     this.#options.serving.tunnel(socket, this.#handler(peer, { meshed: true, address, destination: undefined }));
   }

@@ -6,8 +6,8 @@ import { formatDestination, parseDestination, type Destination } from '../destin
 import type { Handler, Peer } from '../exchange.ts';
 import { OutboundExchange } from '../filter/outbound.ts';
 import type { ProxyLimits } from '../limits.ts';
-import type { OriginalDestination } from '../original-destination.ts';
-import { ignore, socketName } from '../pool/connect.ts';
+import { localDestination, type OriginalDestination } from '../original-destination.ts';
+import { connectionName, ignore, socketName } from '../pool/connect.ts';
 import type { Directory, Found } from '../route/directory.ts';
 import { serveTcp, tcpHead } from '../tcp-stream.ts';
 import { detectProtocol } from './first-bytes.ts';
@@ -45,21 +45,29 @@ export class OutboundServer {
     const destination = this.#options.originalDestination(socket); // before anything can close the descriptor
     socket.on('error', ignore);
     if (destination === undefined) return void socket.resetAndDestroy();
-    this.connection(socket, destination, 'tcp');
+    this.connection(socket, destination, 'tcp', destination);
   }
 
   /**
    * A connection whose destination is known: finds out what it speaks, unless its port is opaque.
    * @param unknownProtocol what to do with destinations that the mesh does not know: pass them as opaque, or look
+   * @param dialled what the other end has dialled, when that is not the address where it was accepted
    */
-  connection(socket: Socket, destination: Destination, unknownProtocol: 'tcp' | 'detect'): void {
+  connection(
+    socket: Socket,
+    destination: Destination,
+    unknownProtocol: 'tcp' | 'detect',
+    dialled: Destination | undefined = localDestination(socket),
+  ): void {
     socket.on('error', ignore);
+    const peer = plainPeer(socket, dialled);
     const found = this.#find(destination);
     const { lookUp } = this.#options;
-    if (found !== 'unknown' || lookUp === undefined) return this.#serve(socket, destination, found, unknownProtocol);
+    if (found !== 'unknown' || lookUp === undefined)
+      return this.#serve(socket, peer, destination, found, unknownProtocol);
     socket.pause();
     void lookUp(destination).then(() => {
-      if (!socket.destroyed) this.#serve(socket, destination, this.#find(destination), unknownProtocol);
+      if (!socket.destroyed) this.#serve(socket, peer, destination, this.#find(destination), unknownProtocol);
     });
   }
 
@@ -70,17 +78,17 @@ export class OutboundServer {
     return found === 'unknown' ? directory.byName(destination) : found;
   }
 
-  #serve(socket: Socket, destination: Destination, found: Found, unknownProtocol: 'tcp' | 'detect'): void {
+  #serve(socket: Socket, peer: Peer, destination: Destination, found: Found, unknownProtocol: 'tcp' | 'detect'): void {
     const { timers, limits, serving } = this.#options;
     const protocol = typeof found === 'object' ? found.protocol : unknownProtocol;
     // Dialled by ourselves and redirected back: the dialling side hears of its connection on this same turn
-    if (protocol === 'tcp') return void setImmediate(() => this.#tcp(socket, destination, undefined));
+    if (protocol === 'tcp') return void setImmediate(() => this.#tcp(socket, peer, destination, undefined));
     detectProtocol(socket, timers, limits.detectTimeoutMs, (detected, first) => {
-      if (detected === 'tcp') return this.#tcp(socket, destination, first);
+      if (detected === 'tcp') return this.#tcp(socket, peer, destination, first);
       serving[detected](
         socket,
         first,
-        this.#handler(socket, () => destination),
+        this.#handler(peer, () => destination),
       );
     });
   }
@@ -97,7 +105,7 @@ export class OutboundServer {
       }
       return last;
     };
-    this.#options.serving.http1(socket, first, this.#handler(socket, destinationOf), true);
+    this.#options.serving.http1(socket, first, this.#handler(plainPeer(socket), destinationOf), true);
   }
 
   /** HTTP/2 without a destination, on the explicit listener: refused per request, with the reason. */
@@ -105,12 +113,11 @@ export class OutboundServer {
     this.#options.serving.http2(
       socket,
       first,
-      this.#handler(socket, () => undefined),
+      this.#handler(plainPeer(socket), () => undefined),
     );
   }
 
-  #handler(socket: Socket, destinationOf: (head: RequestHead) => Destination | undefined) {
-    const peer = plainPeer(socket);
+  #handler(peer: Peer, destinationOf: (head: RequestHead) => Destination | undefined) {
     return (head: RequestHead, stream: ServerStream): void => {
       const kind = head.method === 'CONNECT' && head.protocol === undefined ? 'tcp' : 'http';
       const exchange = this.#exchange(kind, head, stream, peer, destinationOf(head));
@@ -118,9 +125,8 @@ export class OutboundServer {
     };
   }
 
-  #tcp(socket: Socket, destination: Destination, first: Buffer | undefined): void {
+  #tcp(socket: Socket, peer: Peer, destination: Destination, first: Buffer | undefined): void {
     if (socket.destroyed) return;
-    const peer = plainPeer(socket);
     const head = tcpHead(formatDestination(destination));
     serveTcp(socket, first, (stream) => {
       this.#options.state().handle(this.#exchange('tcp', head, stream, peer, destination));
@@ -138,7 +144,12 @@ export class OutboundServer {
   }
 }
 
-/** A caller without identity. */
-export function plainPeer(socket: Socket): Peer {
-  return { identity: undefined, notAfter: Infinity, address: socketName(socket.remoteAddress, socket.remotePort) };
+/**
+ * A caller without identity.
+ * @param dialled what it has dialled; default: where it was accepted
+ */
+export function plainPeer(socket: Socket, dialled = localDestination(socket)): Peer {
+  const address = socketName(socket.remoteAddress, socket.remotePort);
+  const connection = connectionName(address, dialled === undefined ? '' : formatDestination(dialled));
+  return { identity: undefined, notAfter: Infinity, address, connection };
 }
