@@ -110,8 +110,8 @@ async function* jsonLines(response: IncomingMessage): AsyncGenerator<Body, undef
   return undefined;
 }
 
-export function configMap(name: string, data: Record<string, string> = {}, labels: Record<string, string> = {}) {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels }, data };
+export function configMap(name: string, data: Record<string, string> = {}, labels?: Record<string, string>) {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, ...(labels && { labels }) }, data };
 }
 
 export const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
