@@ -18,6 +18,7 @@ import { serviceAccountTokens } from './auth/service-account-tokens.ts';
 import { inProcessClient } from './client.ts';
 import { conversionCaller } from './crd/conversion-webhook.ts';
 import { serveCrds } from './crd/crd-controller.ts';
+import { expireEvents } from './event-expiry.ts';
 import type { ParseYaml } from './http/exchange.ts';
 import { fixedPaths, openPaths } from './http/fixed-paths.ts';
 import { type HandlerDeps, openUpgrade, requestHandler } from './http/handler.ts';
@@ -140,7 +141,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       return kubeconfigText(url, options.tls.ca, adminToken, name);
     },
     async run(signal) {
-      await Promise.all([remote.run(signal), aborted(signal)]);
+      await Promise.all([remote.run(signal), expireEvents(client, clock, signal), aborted(signal)]);
       stop.abort();
       stopCrds();
       await Promise.all(doors.map((door) => door.close()));

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { Exec, KubeConfig } from '@kubernetes/client-node';
@@ -148,3 +152,46 @@ test('pod streams: a server without runtime says that it has none', async (t) =>
   await call('POST', PODS, { body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec } });
   assert.equal((await call('GET', `${PODS}/p/log`)).code, 501);
 });
+
+const noKubectl = spawnSync('kubectl', ['version', '--client']).status === 0 ? false : 'kubectl is not on the path';
+
+test(
+  'port-forward: kubectl carries several connections through its tunnel, large ones too',
+  { skip: noKubectl },
+  async (t) => {
+    const { call, server } = await withPod(t);
+    await call('PATCH', `${PODS}/p/status`, {
+      body: { status: { phase: 'Running' } },
+      type: 'application/merge-patch+json',
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'weft-forward-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, 'kubeconfig'), server.kubeconfig());
+    const echo = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+    await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+    t.after(() => echo.close());
+    const { port } = echo.address() as AddressInfo;
+    const args = [
+      '--kubeconfig',
+      join(folder, 'kubeconfig'),
+      'port-forward',
+      '--address=127.0.0.1',
+      'pod/p',
+      `:${port}`,
+    ];
+    const child = spawn('kubectl', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    t.after(() => child.kill());
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const local = Number(/127\.0\.0\.1:(\d+)/.exec(line.toString())?.[1]);
+    const sent = randomBytes(2_000_000);
+    const through = async () => {
+      const socket = connect(local, '127.0.0.1');
+      socket.end(sent);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket as AsyncIterable<Buffer>) chunks.push(chunk);
+      return Buffer.concat(chunks).equals(sent);
+    };
+    assert.deepEqual(await Promise.all([through(), through()]), [true, true]);
+    assert.equal(await through(), true);
+  },
+);

@@ -4,13 +4,14 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../../../base/clock.ts';
 import { ApiError } from '../../api-error.ts';
-import type { PodStreams } from '../../pod-streams.ts';
+import type { PodRef, PodStreams } from '../../pod-streams.ts';
 import { badRequest, noSuchPath, notFound } from '../errors.ts';
 import type { Exchange } from '../http/exchange.ts';
 import type { Call } from '../http/resources.ts';
 import { toApiError } from '../http/respond.ts';
 import type { Store } from '../store/store.ts';
 import { execOptions, runAttach, runExec } from './exec.ts';
+import { runSpdyPortForward, SPDY_TUNNEL } from './spdy-port-forward.ts';
 import { runPortForward } from './port-forward.ts';
 
 export interface UpgradeDeps {
@@ -22,7 +23,7 @@ export interface UpgradeDeps {
   readonly signal: AbortSignal;
 }
 
-const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
+const PROTOCOLS = ['v5.channel.k8s.io', 'v4.channel.k8s.io', SPDY_TUNNEL];
 
 /** Serves `exec`, `attach` and `portforward` over WebSocket. */
 export function upgradeHandler(deps: UpgradeDeps): (request: IncomingMessage, socket: Duplex, head: Buffer) => void {
@@ -30,6 +31,12 @@ export function upgradeHandler(deps: UpgradeDeps): (request: IncomingMessage, so
     noServer: true,
     maxPayload: 16 * 1024 * 1024,
     handleProtocols: (offered) => PROTOCOLS.find((p) => offered.has(p)) ?? false,
+  });
+  // The tunnel's name is no token of RFC 6455, so the library refuses it: it is taken out of the request, and put into
+  // the answer.
+  const tunnels = new WeakSet<IncomingMessage>();
+  server.on('headers', (headers, request) => {
+    if (tunnels.has(request)) headers.push(`Sec-WebSocket-Protocol: ${SPDY_TUNNEL}`);
   });
   return (request, socket, head) => {
     socket.on('error', () => socket.destroy());
@@ -41,6 +48,10 @@ export function upgradeHandler(deps: UpgradeDeps): (request: IncomingMessage, so
         throw badRequest(
           `unable to upgrade: none of the subprotocols is known; this server speaks ${PROTOCOLS.join(', ')}`,
         );
+      if (offered.includes(SPDY_TUNNEL)) {
+        delete request.headers['sec-websocket-protocol'];
+        tunnels.add(request);
+      }
       server.handleUpgrade(request, socket, head, (ws) => {
         ws.on('error', () => ws.terminate());
         deps.signal.addEventListener('abort', () => ws.terminate(), { once: true });
@@ -67,10 +78,22 @@ function sessionFor(deps: UpgradeDeps, { exchange, path, kind }: Call): (socket:
       return (socket) =>
         runAttach(streams, { namespace, pod: name, query: exchange.query, nowMs: clock.now() }, socket, signal);
     case 'portforward':
-      return (socket) => runPortForward(streams, { namespace, pod: name }, ports(exchange), socket, signal);
+      return portForward(streams, { namespace, pod: name }, exchange, signal);
     default:
       throw noSuchPath();
   }
+}
+
+function portForward(
+  streams: PodStreams,
+  pod: PodRef,
+  exchange: Exchange,
+  signal: AbortSignal,
+): (socket: WebSocket) => Promise<void> {
+  const offered = exchange.request.headers['sec-websocket-protocol'] ?? '';
+  if (offered.includes(SPDY_TUNNEL)) return (socket) => runSpdyPortForward(streams, pod, socket, signal);
+  const wanted = ports(exchange);
+  return (socket) => runPortForward(streams, pod, wanted, socket, signal);
 }
 
 function ports({ query }: Exchange): number[] {
@@ -79,9 +102,7 @@ function ports({ query }: Exchange): number[] {
     .flatMap((p) => p.split(','))
     .map(Number);
   if (all.length === 0 || all.some((p) => !Number.isInteger(p) || p < 1 || p > 65535)) {
-    throw badRequest(
-      'portforward needs `ports`, each between 1 and 65535 (kubectl port-forward speaks SPDY, which this server does not: use the address of the pod)',
-    );
+    throw badRequest('portforward needs `ports`, each between 1 and 65535');
   }
   return all;
 }
