@@ -292,7 +292,8 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   #ended(): void {
     switch (this.#input) {
       case 'idle':
-        return this.#close();
+        this.#close();
+        return this.onChange();
       case 'head':
         return this.#fail('the server closed before it answered');
       case 'body':

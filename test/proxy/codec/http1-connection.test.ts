@@ -376,6 +376,29 @@ test('http1 client: bytes on an idle connection are poison; the next request nev
   assert.deepEqual(second.log, ['INTERNAL']);
 });
 
+test('http1 client: an idle connection that the server closes says so, or a pool would go on counting on it', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      setTimeout(() => socket.end(), 20);
+    });
+    t.after(() => socket.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const socket = connect(portOf(server), '127.0.0.1');
+  const connection = http1Client(socket, { limits: defaultLimits, timers: new TimerWheel() });
+  const seen: boolean[] = [];
+  connection.onChange = () => seen.push(connection.gone);
+  const { events, over } = listener();
+  connection.open(head('/'), true, events);
+  await over;
+  await closed(socket);
+  assert.deepEqual(seen, [false, true]);
+});
+
 test('http1 client: two answers in one packet never reach two clients', async (t) => {
   const answer = (body: string): string => `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
   const upstream = await canned(t, [answer('one') + answer('stray'), answer('two')]);
