@@ -181,12 +181,13 @@ test('aggregation: a group that an APIService sends elsewhere is served from the
     spec,
   };
   assert.equal((await call('POST', services, { body: apiService })).code, 201);
-  const forged = { 'x-remote-user': 'root', 'x-remote-group': 'system:masters' };
+  const forged = { 'x-remote-user': 'root', 'x-remote-group': 'system:masters', 'x-remote-extra-scopes': 'all' };
   const answer = await call('GET', '/apis/metrics.test.weft.dev/v1/namespaces/default/readings?limit=1', {
     headers: forged,
   });
   assert.equal(String(answer.body['path']), '/apis/metrics.test.weft.dev/v1/namespaces/default/readings?limit=1');
   assert.equal(headers.at(-1)?.['x-remote-user'], 'admin', 'what a client claims about itself is not handed on');
+  assert.equal(headers.at(-1)?.['x-remote-extra-scopes'], undefined);
   assert.equal(headers.at(-1)?.['authorization'], undefined);
   for (let i = 0; i < 200; i++) {
     const { body } = await call('GET', `${services}/v1.metrics.test.weft.dev`);

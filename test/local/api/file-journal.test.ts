@@ -171,6 +171,10 @@ test('journal: a full disk is a 507 that says so, and what was acknowledged stay
     else acknowledged.push(line.split(' ')[0] ?? '');
   }
   assert.match(failure, /FAILED 507 nothing was stored: the disk of the data folder .* is full/);
+  assert.ok(
+    (await readFile(join(folder, 'objects.log'), 'utf8')).endsWith('\n'),
+    'the half-written line was cut off at once',
+  );
   const { journal, store } = await opened(folder);
   const stored = new Set(names(store));
   assert.deepEqual(

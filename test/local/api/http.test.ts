@@ -53,6 +53,8 @@ test('api server: an update with an old resourceVersion is a conflict; a dry run
   const made = (await call('POST', CONFIG_MAPS, { body: configMap('a', { x: '1' }) })).body;
   const changed = { ...made, data: { x: '2' } };
   assert.equal((await call('PUT', `${CONFIG_MAPS}/a?dryRun=All`, { body: changed })).code, 200);
+  assert.equal((await call('POST', `${CONFIG_MAPS}?dryRun=All`, { body: configMap('b') })).code, 201);
+  assert.equal((await call('GET', `${CONFIG_MAPS}/b`)).code, 404);
   assert.equal(String((await call('GET', `${CONFIG_MAPS}/a`)).body['data']?.['x']), '1');
   assert.equal((await call('PUT', `${CONFIG_MAPS}/a`, { body: changed })).code, 200);
   assert.equal((await call('PUT', `${CONFIG_MAPS}/a`, { body: changed })).code, 409);
@@ -88,6 +90,29 @@ test('api server: many writers of one counter lose no increment', async (t) => {
   };
   for (let round = 0; round < 3; round++) await Promise.all(Array.from({ length: 5 }, increment));
   assert.equal(String((await call('GET', `${CONFIG_MAPS}/n`)).body['data']?.['count']), '15');
+});
+
+test('api server: while one write waits for admission, another is not lost', async (t) => {
+  let waiting: (() => void)[] = [];
+  const slow = {
+    name: 'slow',
+    mutate: ({ operation }: { operation: string }) =>
+      operation === 'UPDATE' ? new Promise<undefined>((resolve) => waiting.push(() => resolve(undefined))) : undefined,
+  };
+  const { call } = await serve(t, { admission: [slow] });
+  await call('POST', CONFIG_MAPS, { body: configMap('a', {}) });
+  const patch = (key: string) =>
+    call('PATCH', `${CONFIG_MAPS}/a`, { body: { data: { [key]: '1' } }, type: 'application/merge-patch+json' });
+  const both = Promise.all([patch('x'), patch('y')]);
+  const timer = setInterval(() => {
+    if (waiting.length < 1) return;
+    const [all] = [waiting];
+    waiting = [];
+    for (const go of all) go();
+  }, 50);
+  t.after(() => clearInterval(timer));
+  await both;
+  assert.deepEqual((await call('GET', `${CONFIG_MAPS}/a`)).body['data'], { x: '1', y: '1' });
 });
 
 test('api server: services made at once get addresses of their own, and keep them', async (t) => {

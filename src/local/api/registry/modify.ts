@@ -96,10 +96,8 @@ async function attemptModify(
   // From here to the put nothing is awaited.
   const now = deps.store.staged(storeKey(kind), namespace, name);
   if (now === undefined) throw notFound(kind, name);
-  if (now.metadata.resourceVersion !== current.metadata.resourceVersion) {
-    if (asked !== '' && asked !== '0') throw modifiedMeanwhile(kind, name);
-    return undefined;
-  }
+  // A change that names the version it is for finds out on the next attempt that it is too late.
+  if (now.metadata.resourceVersion !== current.metadata.resourceVersion) return undefined;
   const claimErrors = kind.strategy.claim?.(stored, current, look) ?? [];
   if (claimErrors.length > 0) throw invalidObject(kind.group, kind.kind, name, claimErrors);
   return finish(deps, request, current, stored);
