@@ -23,6 +23,7 @@ export async function listenHttps(
     { cert: tls.certificate, key: tls.privateKey, minVersion: 'TLSv1.2', requestTimeout: 0, headersTimeout: 20_000 },
     handler,
   );
+  server.keepAliveTimeout = 125_000; // longer than clients keep idle connections (Go: 90 s), so that none is cut under a request
   server.on('upgrade', upgrade);
   server.on('clientError', (_error, socket) => socket.destroy());
   server.on('tlsClientError', (error) => log.debug('TLS handshake failed', { error: error.message }));
