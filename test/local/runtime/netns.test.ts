@@ -212,7 +212,13 @@ test('netns: names of Services are known, and follow them, without a new file', 
     spec,
   });
   for (let i = 0; i < 100 && (await hosts('api')) === ''; i++);
-  for (const name of ['api', 'api.default', 'api.default.svc', 'api.default.svc.cluster.local']) {
+  for (const name of [
+    'api',
+    'api.default',
+    'api.default.svc',
+    'api.default.svc.cluster.local',
+    'api.default.svc.cluster.local.',
+  ]) {
     assert.match(await hosts(name), /^10\.96\.0\.20 /, name);
   }
   await client.delete(SERVICES, 'default', 'api');

@@ -17,7 +17,9 @@ export function hostsText(client: ApiClient, pod: Pod, address: string): string 
   if (address !== '') lines.push(`${address}\t${pod.spec.hostname ?? name}`);
   for (const service of client.list(SERVICES) as readonly Service[]) {
     const { namespace = '', name: short } = service.metadata;
-    const names = [`${short}.${namespace}.${DOMAIN}`, `${short}.${namespace}.svc`, `${short}.${namespace}`];
+    const full = `${short}.${namespace}.${DOMAIN}`;
+    // A file is compared letter by letter: the form with a trailing dot, which DNS takes as the same name, is its own
+    const names = [full, `${full}.`, `${short}.${namespace}.svc`, `${short}.${namespace}`];
     if (namespace === own) names.push(short);
     for (const ip of addressesOf(client, service)) lines.push(`${ip}\t${names.join(' ')}`);
   }
