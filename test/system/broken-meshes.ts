@@ -17,7 +17,9 @@ import { MESH_FAULTS } from './mesh-faults.ts';
 
 /** What is expected to fail waits this long before it does. Cases are watched for 5 s normally, which is no news here. */
 const FAST = 'propagationSeconds: 4\nstableSeconds: 1\n';
-const MOST_MS = 15 * 60_000;
+const MOST_MS = 10 * 60_000;
+/** How long a suite that is stopped may take to clean up; whatever it leaves then, its mesh's reaper removes. */
+const STOP_MS = 20_000;
 
 const { values, positionals } = parseArgs({ options: { keep: { type: 'string' } }, allowPositionals: true });
 const unknown = positionals.filter((name) => !(name in FAULTS));
@@ -29,6 +31,9 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const dir = values.keep ?? mkdtempSync(join(tmpdir(), 'weft-selftest-'));
 try {
   process.exitCode = (await judgeAll()) ? 0 : 1;
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+  process.exitCode = 130;
 } finally {
   if (values.keep === undefined) rmSync(dir, { recursive: true });
 }
@@ -77,10 +82,14 @@ async function conformanceOf(name: string, edits: readonly Edit[]): Promise<Repo
   }
 }
 
-/** Runs node to its end, or interrupts it; gives back what it printed. */
+/** Runs node to its end; gives back what it printed. @throws Error when it takes too long or is interrupted */
 async function run(args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const stop = () => void child.kill('SIGINT');
+  let kill: NodeJS.Timeout | undefined;
+  const stop = () => {
+    kill ??= setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    child.kill('SIGINT');
+  };
   const timer = setTimeout(stop, MOST_MS);
   interrupted.signal.addEventListener('abort', stop, { once: true });
   let output = '';
@@ -88,8 +97,10 @@ async function run(args: readonly string[]): Promise<string> {
     stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   await once(child, 'close');
   clearTimeout(timer);
+  clearTimeout(kill);
   interrupted.signal.removeEventListener('abort', stop);
   interrupted.signal.throwIfAborted();
+  if (kill !== undefined) throw new Error(`not at its end after ${MOST_MS / 60_000} minutes:\n${output}`);
   return output;
 }
 
