@@ -1,5 +1,12 @@
 import type { Mesh, MeshWorkload } from '../mesh/mesh.ts';
-import type { EndpointsResource, ProxyConfig, Resource, ServiceResource } from '../mesh/resources.ts';
+import {
+  podKey,
+  type EndpointsResource,
+  type PodResource,
+  type ProxyConfig,
+  type Resource,
+  type ServiceResource,
+} from '../mesh/resources.ts';
 import type { Access } from './access-stages.ts';
 import { groupBy } from './group-by.ts';
 import { LayeredMap } from './layered-map.ts';
@@ -17,6 +24,7 @@ const NO_RESOURCES: ReadonlyMap<string, Resource> = new Map();
 export class ConfigStages {
   readonly #services = new Stage<ServiceResource>();
   readonly #endpoints = new Stage<EndpointsResource>();
+  readonly #pods = new Stage<PodResource>();
   readonly #shared = new Cell<ReadonlyMap<string, Resource>>();
   readonly #local = new Stage<ReadonlyMap<string, Resource>>();
   readonly #workloads = new Stage<MeshWorkload>();
@@ -39,9 +47,10 @@ export class ConfigStages {
         if (workload !== undefined) emit(key, [workload, own], () => ({ workload, inbound: own }));
       }
     });
+    const called = this.#updatePods(pods);
     const shared = this.#shared.update(
-      [services, endpoints],
-      () => new Map<string, Resource>([...services, ...endpoints]),
+      [services, endpoints, called],
+      () => new Map<string, Resource>([...services, ...endpoints, ...called]),
     );
     const local = this.#updateLocal(reached.services);
     const proxies = this.#proxies.update([workloads, local, shared], (emit) => {
@@ -51,6 +60,17 @@ export class ConfigStages {
       }
     });
     return { mesh: { services, endpoints, workloads }, proxies };
+  }
+
+  #updatePods(pods: ObjectFacts['pods']) {
+    return this.#pods.update([pods], (emit) => {
+      for (const facts of pods.values()) {
+        const { workload, labels, addresses } = facts;
+        if (workload === undefined || addresses.length === 0) continue;
+        const key = podKey(labels.namespace, labels.pod);
+        emit(key, [facts], () => ({ type: 'pod', key, addresses, identity: workload.identity, labels }));
+      }
+    });
   }
 
   #updateLocal(services: ReadonlyMap<string, CompiledService>) {

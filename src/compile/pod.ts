@@ -16,6 +16,8 @@ export interface PodFacts {
   readonly opaquePorts: readonly number[];
   /** Present when a sidecar stands beside the pod. */
   readonly workload: WorkloadResource | undefined;
+  /** Of its own: none while it has none, or when it shares its node's. */
+  readonly addresses: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -41,7 +43,8 @@ export function podFacts(
       }
     : undefined;
   const account = `${namespace}/${serviceAccount}`;
-  return { account, labels, opaquePorts: opaque, workload, diagnostics: own.diagnostics };
+  const addresses = pod.spec.hostNetwork ? [] : pod.status.podIPs;
+  return { account, labels, opaquePorts: opaque, workload, addresses, diagnostics: own.diagnostics };
 }
 
 /** The injector's mark, on a pod that still runs. */

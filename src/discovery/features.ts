@@ -11,13 +11,16 @@ export const FEATURES = [
   'access-audit',
   /** Routes that look at the request (TrafficSplit `matches`). */
   'route-matches',
+  /** Pods that are called by their own address. Without it such calls go in plain, and the far side judges them so. */
+  'pods',
 ] as const;
 
 export type Feature = (typeof FEATURES)[number];
 
 /** A resource as a proxy with some features may have it, and what that costs. */
 export interface Fitted {
-  readonly resource: Resource;
+  /** Undefined: it gets nothing of it. */
+  readonly resource: Resource | undefined;
   /** One sentence per thing that was left out; empty when the resource is sent as it is. */
   readonly losses: readonly string[];
 }
@@ -39,6 +42,8 @@ function fit(resource: Resource, features: ReadonlySet<string>): Fitted {
       return fitInbound(resource, features);
     case 'service':
       return features.has('route-matches') ? { resource, losses: [] } : fitService(resource);
+    case 'pod':
+      return { resource: features.has('pods') ? resource : undefined, losses: [] };
     case 'workload':
     case 'endpoints':
       return { resource, losses: [] };

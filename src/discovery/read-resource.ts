@@ -7,6 +7,7 @@ import type {
   InboundPort,
   InboundProbe,
   InboundResource,
+  PodResource,
   Resource,
   Route,
   ServicePort,
@@ -155,9 +156,12 @@ const endpoints = object<EndpointsResource>({
   endpoints: list(object<Endpoint>({ address: text, port, identity: optional(text), labels: optional(labels) })),
 });
 
+const pod = object<PodResource>({ type: oneOf('pod'), key: text, addresses: list(text), identity: text, labels });
+
 const RESOURCES: ReadonlyMap<string, Check> = new Map([
   ['workload', workload],
   ['inbound', inbound],
   ['service', service],
   ['endpoints', endpoints],
+  ['pod', pod],
 ]);

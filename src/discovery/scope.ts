@@ -13,15 +13,16 @@ export interface ScopeOptions {
   readonly configs: Watch<ReadonlyMap<string, ProxyConfig>>;
   /**
    * With at most this many services in the mesh, a proxy gets all of them: it costs little, and no first request waits
-   * for a lookup. Beyond, it gets those of its own namespace and what it has asked for.
+   * for a lookup. Beyond, it gets those of its own namespace and what it has asked for. With so many pods as well, or
+   * more, those of them that are called by their own address are looked up too.
    */
   readonly everythingUpTo: number;
 }
 
-/** Decides which services a proxy receives: a change of one it never calls must not wake it. */
+/** Decides which services and pods a proxy receives: a change of one it never calls must not wake it. */
 export class Scope {
   readonly #options: ScopeOptions;
-  /** Pod -> keys of services that it has asked for, in this life or before. */
+  /** Pod -> keys of services and pods that it has asked for, in this life or before. */
   readonly #called = new Map<string, Set<string>>();
   readonly #scoped = new Map<
     string,
@@ -51,7 +52,7 @@ export class Scope {
     return config;
   }
 
-  /** Adds the service with that name or address to what the proxy gets; false when there is none. */
+  /** Adds the service or pod with that name or address to what the proxy gets; false when there is none. */
   lookup(workload: WorkloadRef, query: LookupQuery): boolean {
     const pod = `${workload.namespace}/${workload.pod}`;
     const full = this.#options.configs.current()?.get(pod);
@@ -65,7 +66,7 @@ export class Scope {
   adopt(workload: WorkloadRef, keys: Iterable<string>): void {
     const pod = `${workload.namespace}/${workload.pod}`;
     const called = this.#called.get(pod) ?? new Set<string>();
-    for (const key of keys) if (key.startsWith('service/') && called.size < MAX_CALLED) called.add(key);
+    for (const key of keys) if (/^(?:service|pod)\//.test(key) && called.size < MAX_CALLED) called.add(key);
     if (called.size > 0) this.#called.set(pod, called);
   }
 
@@ -108,38 +109,42 @@ export class Scope {
   }
 }
 
-/** More services than this are called by no app; a peer that names more is not believed. */
+/** More services and pods than this are called by no app; a peer that names more is not believed. */
 const MAX_CALLED = 5000;
 
 function ownKeys(full: ProxyConfig, namespace: string, everythingUpTo: number): readonly string[] | 'everything' {
-  const keys: string[] = [];
-  let services = 0;
-  for (const resource of full.values()) {
-    if (resource.type === 'service') services++;
-    if (resource.type === 'service' ? resource.namespace === namespace : resource.type !== 'endpoints') {
-      keys.push(resource.key);
-    }
-  }
-  return services <= everythingUpTo ? 'everything' : keys;
+  const resources = [...full.values()];
+  const services = resources.reduce((n, { type }) => (type === 'service' ? n + 1 : n), 0);
+  const pods = resources.reduce((n, { type }) => (type === 'pod' ? n + 1 : n), 0);
+  if (services <= everythingUpTo && pods <= everythingUpTo) return 'everything';
+  const own = (resource: Resource) => {
+    if (resource.type === 'pod') return false;
+    if (services <= everythingUpTo) return true;
+    return resource.type === 'service' ? resource.namespace === namespace : resource.type !== 'endpoints';
+  };
+  return resources.filter(own).map(({ key }) => key);
 }
 
 function endpointsOf(service: ServiceResource): string[] {
   return service.ports.flatMap(({ routes }) => routes.flatMap(({ backends }) => backends.map((b) => b.endpoints)));
 }
 
-/** By host name, by cluster IP, or by the address of an endpoint (headless Services). */
+/** By host name, by cluster IP, by the address of an endpoint (headless Services), or by that of a pod behind none. */
 function find(full: ProxyConfig, { name, address }: LookupQuery): string | undefined {
   const host = name?.toLowerCase().replace(/\.$/, '');
   let byEndpoint: string | undefined;
+  let byPod: string | undefined;
   for (const resource of full.values()) {
     if (resource.type === 'service') {
       if (host !== undefined && resource.hostnames.includes(host)) return resource.key;
       if (address !== undefined && resource.addresses.includes(address)) return resource.key;
+    } else if (resource.type === 'pod') {
+      if (address !== undefined && resource.addresses.includes(address)) byPod ??= resource.key;
     } else if (resource.type === 'endpoints' && address !== undefined && byEndpoint === undefined) {
       if (!resource.endpoints.some((endpoint) => endpoint.address === address)) continue;
       const [, namespace = '', service = ''] = resource.key.split('/');
       byEndpoint = serviceKey(namespace, service);
     }
   }
-  return byEndpoint !== undefined && full.has(byEndpoint) ? byEndpoint : undefined;
+  return byEndpoint !== undefined && full.has(byEndpoint) ? byEndpoint : byPod;
 }

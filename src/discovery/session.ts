@@ -209,7 +209,9 @@ export class Session {
     const upserts = [];
     const changed = this.live === undefined ? undefined : delta(this.live, next, encoder);
     for (const resource of changed?.upserts ?? next.values()) {
-      const encoded = encoder.encode(this.#fit(resource).resource);
+      const fitted = this.#fit(resource).resource;
+      if (fitted === undefined) continue;
+      const encoded = encoder.encode(fitted);
       if (changed === undefined && this.hello!.versions.get(resource.key) === encoded.version) continue;
       upserts.push(encoded);
     }

@@ -2,7 +2,7 @@
  * What was decided, as the proxies see it. Plain JSON data: it travels on the discovery stream and lies on disks as it
  * is. Resources are keyed; versions are content hashes (`base/content-hash.ts`), equal on every replica.
  */
-export type Resource = WorkloadResource | InboundResource | ServiceResource | EndpointsResource;
+export type Resource = WorkloadResource | InboundResource | ServiceResource | EndpointsResource | PodResource;
 
 /** The resources of one proxy, by key. Unchanged resources keep their identity from one compile to the next. */
 export type ProxyConfig = ReadonlyMap<string, Resource>;
@@ -154,10 +154,27 @@ export interface Endpoint {
   readonly labels?: WorkloadLabels;
 }
 
+/**
+ * A pod with a sidecar, whoever stands in front of it: what is called by its address, on whatever port, goes through its
+ * tunnel. Key: `pod/<namespace>/<name>`.
+ */
+export interface PodResource {
+  readonly type: 'pod';
+  readonly key: string;
+  readonly addresses: readonly string[];
+  /** SPIFFE ID that the tunnel's far end must present. */
+  readonly identity: string;
+  readonly labels: WorkloadLabels;
+}
+
 export function serviceKey(namespace: string, name: string): string {
   return `service/${namespace}/${name}`;
 }
 
 export function endpointsKey(namespace: string, service: string, port: number): string {
   return `endpoints/${namespace}/${service}/${port}`;
+}
+
+export function podKey(namespace: string, name: string): string {
+  return `pod/${namespace}/${name}`;
 }

@@ -89,7 +89,8 @@ function sane(now: SeriesReport, earlier: SeriesReport | undefined): SeriesRepor
 }
 
 function destinationOf({ labels: { target } }: SeriesReport): string {
-  return target === undefined ? '(unknown)' : `${target.namespace}/${target.service}`;
+  if (target === undefined) return '(unknown)';
+  return `${target.namespace}/${target.service === '' ? `pod ${target.workload?.pod ?? ''}` : target.service}`;
 }
 
 function denialsOf(now: SeriesReport, earlier: SeriesReport | undefined, workload: WorkloadLabels): Denial[] {

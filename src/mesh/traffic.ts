@@ -41,7 +41,10 @@ export interface TrafficLabels {
 }
 
 export interface TrafficTargetLabels {
-  /** The Service that the app called, and the backend that a split chose (the same without a split). */
+  /**
+   * The Service that the app called, and the backend that a split chose (the same without a split). Both empty, and the
+   * port 0, for a pod that was called by its address on a port of no Service.
+   */
   readonly namespace: string;
   readonly service: string;
   readonly port: number;

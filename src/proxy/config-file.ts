@@ -215,6 +215,7 @@ function checkResource(
       }
       return;
     case 'endpoints':
+    case 'pod':
       return;
   }
 }

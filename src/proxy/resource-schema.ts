@@ -77,9 +77,17 @@ const endpoints = object({
   endpoints: list(object({ address, port, identity: optional(identity), labels: optional(labels) })),
 });
 
+const pod = object({
+  type: literal('pod'),
+  key: text('a key, pod/NAMESPACE/NAME', (key) => /^pod\/[^/]+\/[^/]+$/.test(key)),
+  addresses: list(address),
+  identity,
+  labels,
+});
+
 function none(why: string): Check {
   return (_value, path, problems) => void problems.push(`${path}: ${why}`);
 }
 
 /** Any resource, told apart by `type`. */
-export const resourceCheck: Check = oneOf('type', { workload, inbound, service, endpoints });
+export const resourceCheck: Check = oneOf('type', { workload, inbound, service, endpoints, pod });

@@ -151,10 +151,12 @@ function labelsOf({ labels }: TrafficSeries, own: WorkloadLabels, byCaller: bool
   if (peerIdentity !== undefined && direction === 'inbound' && byCaller) out['client_id'] = peerIdentity;
   if (target === undefined) return out;
   const { workload } = target;
-  out['authority'] = `${target.service}.${target.namespace}:${target.port}`;
   out['dst_namespace'] = workload?.namespace ?? target.namespace;
-  out['dst_service'] = target.service;
-  out['dst_backend'] = target.backend;
+  if (target.service !== '') {
+    out['authority'] = `${target.service}.${target.namespace}:${target.port}`;
+    out['dst_service'] = target.service;
+    out['dst_backend'] = target.backend;
+  }
   if (workload === undefined) return out;
   out['dst_serviceaccount'] = workload.serviceAccount;
   out[`dst_${workload.ownerKind}`] = workload.owner;

@@ -1,3 +1,5 @@
+import { createCompiler } from '../../src/compile/compile.ts';
+import { snapshotOfYaml } from './snapshot.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -138,4 +140,24 @@ test('stage: forgets what is gone, and says so by a new map', () => {
   assert.notEqual(one, both);
   assert.deepEqual([...one.keys()], ['a']);
   assert.deepEqual([...run(['a', 'c']).keys()], ['a', 'c']);
+});
+
+test('pods: each with a sidecar and an address is known by it, and told when it changes', () => {
+  const pod = (name: string, ip: string, more = '') => `
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: shop, uid: ${name}, annotations: {weft.dev/injected: "true"}}
+spec: {serviceAccountName: job, ${more} containers: []}
+status: {phase: Running, podIPs: [${ip}]}
+---`;
+  const compiler = createCompiler();
+  const podsOf = (yaml: string) => {
+    const { configs } = compiler.compile(snapshotOfYaml(yaml));
+    const found = [...configs.get('shop/a')!.values()].filter((resource) => resource.type === 'pod');
+    return found.map(({ key, addresses, identity }) => [key, addresses.join(), identity]);
+  };
+  const job = 'spiffe://weft.local/ns/shop/sa/job';
+  const rest = pod('new', '') + pod('host', '{ip: 10.0.0.3}', 'hostNetwork: true,');
+  assert.deepEqual(podsOf(pod('a', '{ip: 10.0.0.1}') + rest), [['pod/shop/a', '10.0.0.1', job]]);
+  assert.deepEqual(podsOf(pod('a', '{ip: 10.0.0.2}') + rest), [['pod/shop/a', '10.0.0.2', job]]);
 });

@@ -13,6 +13,7 @@ import {
   inboundResource,
   proxy,
   serviceResource,
+  WEB_ID,
 } from './fixtures.ts';
 
 const never = new AbortController().signal;
@@ -118,6 +119,34 @@ test('discovery: a refused configuration is not sent again, the old one stays, t
   assert.equal(server.proxies()[0]!.rejection, undefined);
   assert.deepEqual(server.progress('service/shop/b'), { live: 1, of: 1 });
   await client.end();
+  await end();
+});
+
+test('discovery: pods are sent to proxies that know them, and beyond some only by lookup', async () => {
+  const labels = { namespace: 'bank', pod: 'a', serviceAccount: 'a', ownerKind: 'pod', owner: 'a' };
+  const pod = (name: string, address: string): Resource => {
+    return { type: 'pod', key: `pod/bank/${name}`, addresses: [address], identity: WEB_ID, labels };
+  };
+  const few = configOf(serviceResource('a'), pod('a', '10.7.0.1'));
+  const many = new Map([...few, ...configOf(pod('b', '10.7.0.2'), pod('c', '10.7.0.3'))]);
+  const { want, open, end } = controller({ everythingUpTo: 2 });
+  want(few);
+  const client = proxy(open);
+  const pods = () => [...client.config.current()!.keys()].filter((key) => key.startsWith('pod/'));
+  await until(client.status, (s) => s.synced, never);
+  assert.deepEqual(pods(), ['pod/bank/a']);
+  want(many);
+  await until(client.config, (config) => config.size === 3, never);
+  assert.deepEqual(pods(), []);
+  assert.equal(await client.lookup({ address: '10.7.0.2' }), true);
+  assert.deepEqual(pods(), ['pod/bank/b']);
+  assert.equal(await client.lookup({ address: '10.7.0.9' }), false);
+  await client.end();
+  const old = frames(open());
+  old.send(hello({ features: ['access-http', 'access-audit', 'route-matches'] }));
+  want(few);
+  const keys = ((await old.next())!['upserts'] as { resource: Resource }[]).map((u) => u.resource.key);
+  assert.ok(!keys.some((key) => key.startsWith('pod/')), keys.join());
   await end();
 });
 

@@ -196,6 +196,40 @@ test('routing: a pod address is called as it is and never split', LIMIT, async (
   );
 });
 
+test(
+  'routing: a meshed pod is called through its tunnel on every port, with and without a Service',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const { web, cart } = await shop(mesh, 'cart');
+    const lone = await mesh.workload('lone', { http: echo('lone') });
+    mesh.policy(cart!, { mode: 'deny', rules: [allow(web!)] });
+    mesh.policy(lone, { mode: 'deny', rules: [allow(web!)] });
+    mesh.apply();
+    const config = new Map(mesh.configFor(web!));
+    const { identity, address } = lone;
+    const labels = { namespace: 'shop', pod: 'lone-1', serviceAccount: 'lone', ownerKind: 'pod', owner: 'lone-1' };
+    config.set('pod/shop/lone-1', { type: 'pod', key: 'pod/shop/lone-1', addresses: [address], identity, labels });
+    const other = http.createServer(echo('other port')).listen(8083, cart!.appAddress);
+    t.after(() => other.close());
+    await once(other, 'listening');
+    const plain = await web!.get(`http://${address}:${APP_PORT}/`);
+    assert.equal(plain.status, 403, 'a pod that the sidecar does not know is called in plain');
+    assert.equal(plain.headers['x-weft-reason'], undefined, 'and nobody can vouch for a reason that came so');
+    web!.config.set(config);
+    assert.equal((await web!.get(`http://${cart!.address}:8083/`)).headers['x-name'], 'other port');
+    assert.equal((await web!.get(`http://${address}:${APP_PORT}/`)).headers['x-name'], 'lone');
+    web!.config.set(new Map(config));
+    assert.equal((await web!.get(`http://${address}:${APP_PORT}/`)).headers['x-name'], 'lone');
+    const dialled = web!.proxy!.describe().pools.filter(({ kind }) => kind === 'tunnel');
+    assert.deepEqual(
+      dialled.map((pool) => pool.dialled),
+      [1, 1],
+      'a new configuration leaves their tunnels alone',
+    );
+  },
+);
+
 test('routing: the address of a headless Service is that Service when Host names it', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web, cart } = await shop(mesh, 'cart', 'v2');

@@ -1,8 +1,10 @@
 import type { Random } from '../../base/random.ts';
+import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../../mesh/ports.ts';
 import {
   endpointsKey,
   type Endpoint,
   type EndpointsResource,
+  type PodResource,
   type PortProtocol,
   type ProxyConfig,
   type ServiceResource,
@@ -22,7 +24,10 @@ export type Found = RoutedPort | 'unknown' | 'noSuchPort';
 
 /** Finds the Service behind an address or a name, in one version of the configuration. */
 export interface Directory {
-  /** By address first: cluster IP, then pod address (called directly, or through a headless Service that Host names). */
+  /**
+   * By address first: cluster IP, then pod address (called directly, or through a headless Service that Host names). A
+   * pod is known on every port, be it behind a Service or not.
+   */
   byAddress(destination: Destination, authority: string | undefined): Found;
   /** By host name, where the app named its destination (explicit proxying). */
   byName(destination: Destination): Found;
@@ -49,6 +54,10 @@ class CompiledDirectory implements Directory {
   readonly #hosts = new Map<string, NamedService>();
   /** `10.0.0.9:8080`, of pods. */
   readonly #endpoints = new Map<string, DirectEndpoint>();
+  /** Meshed pods by address, for the ports that no Service has. */
+  readonly #pods = new Map<string, CalledPod>();
+  readonly #podPorts = new Map<string, RoutedPort>();
+  readonly #opaque: readonly number[];
   readonly #options: DirectoryOptions;
 
   constructor(config: ProxyConfig, options: DirectoryOptions) {
@@ -56,7 +65,7 @@ class CompiledDirectory implements Directory {
     const balancers = new Map<string, Balancer>();
     const protocols = new Map<string, PortProtocol>();
     const resources = [...config.values()];
-    const opaque = resources.find((r) => r.type === 'workload')?.opaquePorts ?? [];
+    this.#opaque = resources.find((r) => r.type === 'workload')?.opaquePorts ?? [];
     const endpoints = resources.filter((r) => r.type === 'endpoints');
     for (const resource of endpoints) {
       balancers.set(
@@ -76,7 +85,8 @@ class CompiledDirectory implements Directory {
         protocols.set(endpointsKey(service.namespace, service.name, port.number), port.protocol);
       }
     }
-    for (const resource of endpoints) this.#addEndpoints(resource, protocols.get(resource.key), opaque);
+    for (const resource of endpoints) this.#addEndpoints(resource, protocols.get(resource.key));
+    for (const resource of resources) if (resource.type === 'pod') this.#addPod(resource);
   }
 
   #addService(service: ServiceResource, router: RouterOptions): void {
@@ -94,12 +104,24 @@ class CompiledDirectory implements Directory {
   }
 
   /** What an endpoint speaks when it is called directly is what its Service says; without one, opaque ports count. */
-  #addEndpoints(resource: EndpointsResource, stated: PortProtocol | undefined, opaque: readonly number[]): void {
+  #addEndpoints(resource: EndpointsResource, stated: PortProtocol | undefined): void {
     for (const endpoint of resource.endpoints) {
-      const protocol = stated ?? (opaque.includes(endpoint.port) ? 'tcp' : 'detect');
+      const protocol = stated ?? this.#protocol(endpoint.port);
       const key = formatDestination({ host: endpoint.address, port: endpoint.port });
       if (!this.#endpoints.has(key)) this.#endpoints.set(key, { resource, endpoint, protocol, routed: undefined });
+      const { address, identity, labels } = endpoint;
+      if (identity !== undefined && labels !== undefined) this.#pods.set(address, { identity, labels });
     }
+  }
+
+  #addPod(pod: PodResource): void {
+    this.#options.registry.addPod(pod);
+    for (const address of pod.addresses) this.#pods.set(address, pod);
+  }
+
+  /** Of a port that no Service says anything about. */
+  #protocol(port: number): PortProtocol {
+    return this.#opaque.includes(port) ? 'tcp' : 'detect';
   }
 
   byAddress(destination: Destination, authority: string | undefined): Found {
@@ -108,7 +130,7 @@ class CompiledDirectory implements Directory {
     if (service !== undefined) return service;
     if (this.#clusterIps.has(destination.host)) return 'noSuchPort';
     const direct = this.#endpoints.get(key);
-    if (direct === undefined) return 'unknown';
+    if (direct === undefined) return this.#podPort(destination, key) ?? 'unknown';
     return this.#headless(authority, direct.endpoint) ?? this.#direct(direct);
   }
 
@@ -123,13 +145,31 @@ class CompiledDirectory implements Directory {
   }
 
   #direct(found: DirectEndpoint): RoutedPort {
-    if (found.routed !== undefined) return found.routed;
     const { resource, endpoint, protocol } = found;
-    const { registry, random, book } = this.#options;
-    const port = directPort(resource, protocol);
-    const only = p2c([registry.find(endpoint)], random);
-    found.routed = routedPort(port.owner, port, { book, balancer: () => only });
+    found.routed ??= this.#only(endpoint, resource.key, protocol);
     return found.routed;
+  }
+
+  /** A pod called on a port that no Service leads to: through its tunnel, so that it sees who calls (`smi.md` A9). */
+  #podPort({ host: address, port }: Destination, key: string): RoutedPort | undefined {
+    const pod = this.#pods.get(address);
+    if (pod === undefined || SIDECAR_PORTS.has(port)) return undefined;
+    let routed = this.#podPorts.get(key);
+    if (routed === undefined) {
+      const { identity, labels } = pod;
+      const ofNoService = endpointsKey(labels.namespace, '', 0); // one series per pod, however many ports are tried
+      routed = this.#only({ address, port, identity, labels }, ofNoService, this.#protocol(port));
+      if (this.#podPorts.size >= MAX_POD_PORTS) this.#podPorts.clear();
+      this.#podPorts.set(key, routed);
+    }
+    return routed;
+  }
+
+  #only(endpoint: Endpoint, endpoints: string, protocol: PortProtocol): RoutedPort {
+    const { registry, random, book } = this.#options;
+    const port = directPort(endpoints, protocol);
+    const only = p2c([registry.find(endpoint)], random);
+    return routedPort(port.owner, port, { book, balancer: () => only });
   }
 
   byName(destination: Destination): Found {
@@ -145,6 +185,14 @@ class CompiledDirectory implements Directory {
     return 'noSuchPort';
   }
 }
+
+type CalledPod = Pick<PodResource, 'identity' | 'labels'>;
+
+/** Behind a tunnel there is only the app; whoever reads a sidecar's metrics calls it in plain. */
+const SIDECAR_PORTS: ReadonlySet<number> = new Set([OUTBOUND_PORT, INBOUND_PORT, TUNNEL_PORT, ADMIN_PORT]);
+
+/** An app that tries more ports of pods than this scans, and pays for it with compiling them again. */
+const MAX_POD_PORTS = 1024;
 
 interface NamedService {
   readonly headless: boolean;

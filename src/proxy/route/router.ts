@@ -1,7 +1,7 @@
 import type { Random } from '../../base/random.ts';
 import { httpMatcher, type HttpMatcher } from '../../mesh/http-matcher.ts';
 import { routablePath } from '../../mesh/path.ts';
-import type { Backend, EndpointsResource, PortProtocol, Route, ServicePort } from '../../mesh/resources.ts';
+import type { Backend, PortProtocol, Route, ServicePort } from '../../mesh/resources.ts';
 import type { TrafficSeries } from '../../mesh/traffic.ts';
 import { weightedPick, type NoBackend, type WeightedPick } from '../../mesh/weighted.ts';
 import type { LiveEndpoint } from '../balance/live-endpoint.ts';
@@ -138,10 +138,13 @@ function outboundLabels(called: Called, backend: string, endpoint: LiveEndpoint 
   };
 }
 
-/** A route to exactly one endpoint, for what an app calls by pod address: never split (`smi.md` S14). */
-export function directPort(owner: EndpointsResource, protocol: PortProtocol): ServicePort & { readonly owner: Owner } {
-  const [, namespace = '', service = '', port = '0'] = owner.key.split('/');
-  const backend: Backend = { namespace, service, port: Number(port), weight: 1, endpoints: owner.key };
+/**
+ * A route to exactly one endpoint, for what an app calls by pod address: never split (`smi.md` S14).
+ * @param endpoints key of the endpoints that it is one of; those of no Service have neither its name nor its port
+ */
+export function directPort(endpoints: string, protocol: PortProtocol): ServicePort & { readonly owner: Owner } {
+  const [, namespace = '', service = '', port = '0'] = endpoints.split('/');
+  const backend: Backend = { namespace, service, port: Number(port), weight: 1, endpoints };
   const route: Route = { name: `Service ${namespace}/${service}`, tcp: true, backends: [backend], policies: [] };
   return { number: Number(port), protocol, routes: [route], owner: { namespace, name: service } };
 }
