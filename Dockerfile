@@ -16,6 +16,7 @@ COPY smi-crds smi-crds
 COPY smi-crds dist/smi-crds
 COPY conformance/capabilities dist/conformance/capabilities
 COPY src/main/demo/*.yaml dist/src/main/demo/
+COPY src/local/api/schema/*.json dist/src/local/api/schema/
 COPY src/main/weft.cjs src/main/weft.cjs
 RUN ln -s /weft/src/main/weft.cjs /usr/local/bin/weft
 USER 1337
