@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import type { AuthorityState } from './authority.ts';
-import { splitPem, type Root } from './root.ts';
+import { splitPem } from './pem.ts';
+import type { Root } from './root.ts';
 
 /** The text that lies in the Secret. */
 export function writeAuthorityState(state: AuthorityState): string {

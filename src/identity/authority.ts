@@ -5,7 +5,8 @@ import { WatchSource, type Watch } from '../base/watch.ts';
 import { parseSpiffeId } from '../mesh/spiffe.ts';
 import { buildCertificate } from './certificate.ts';
 import { readPublicKey } from './public-key.ts';
-import { CLOCK_SKEW_MS, createRoot, readRoot, splitPem, type Root, type SuppliedRoot } from './root.ts';
+import { splitPem } from './pem.ts';
+import { CLOCK_SKEW_MS, createRoot, readRoot, type Root, type SuppliedRoot } from './root.ts';
 
 /**
  * Where a root rotation stands. Each stage lasts until every leaf that was issued before it has been renewed or has

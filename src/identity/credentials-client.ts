@@ -6,8 +6,7 @@ import { jittered, type Random } from '../base/random.ts';
 import { WatchSource, type Watch } from '../base/watch.ts';
 import type { Credentials } from '../mesh/credentials.ts';
 import { trustBundle, verifyPeer } from '../mesh/verify-peer.ts';
-import { buildSigningRequest } from './certificate.ts';
-import { splitPem } from './root.ts';
+import { splitPem } from './pem.ts';
 
 /** What a signer gives back. */
 export interface Signed {
@@ -16,8 +15,8 @@ export interface Signed {
 }
 
 export interface CredentialsClientOptions {
-  /** Has a signing request (PEM) signed: by HTTP for a sidecar, by the authority itself for the controller. */
-  readonly sign: (signingRequest: string, signal: AbortSignal) => Promise<Signed>;
+  /** Has a public key (PEM, SubjectPublicKeyInfo) signed: by HTTP for a sidecar, by the authority itself for the controller. */
+  readonly sign: (publicKey: string, signal: AbortSignal) => Promise<Signed>;
   readonly clock: Clock;
   readonly random: Random;
   readonly trustDomain: string;
@@ -78,11 +77,19 @@ async function obtain(options: CredentialsClientOptions, signal: AbortSignal): P
   });
   late.catch(() => undefined);
   try {
-    const signed = await Promise.race([options.sign(buildSigningRequest(keys), both), late]);
+    const signed = await Promise.race([options.sign(publicKeyPem(keys.publicKey), both), late]);
     return judge(signed, keys, options);
   } finally {
     timeout.abort();
   }
+}
+
+/**
+ * The key alone and no signing request: the token says whose it is, a certificate for a key that one does not have is of
+ * no use, and a sidecar does not load an ASN.1 library for it.
+ */
+function publicKeyPem(key: KeyObject): string {
+  return key.export({ format: 'pem', type: 'spki' }) as string;
 }
 
 /** A certificate that a peer would refuse is refused here, while there still is an older one to keep. */

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate
 import { strongKey } from '../mesh/verify-peer.ts';
 import { certificateFacts } from '../mesh/x509-extensions.ts';
 import { buildCertificate, keyIdentifier } from './certificate.ts';
+import { splitPem } from './pem.ts';
 
 /** A key that signs, and whom its signatures lead to. Plain data: it lies in a Secret. */
 export interface Root {
@@ -67,11 +68,6 @@ export function readRoot(supplied: SuppliedRoot, now: number): Root {
   const pem = path.map((c) => c.toString()).join('');
   const privateKey = key.export({ format: 'pem', type: 'pkcs8' }) as string;
   return { certificate: pem, privateKey, trust: trust.toString(), origin: 'supplied' };
-}
-
-/** The single PEM blocks of a text that may hold several. */
-export function splitPem(text: string): string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g) ?? [];
 }
 
 function checkAuthority(certificate: X509Certificate, now: number): void {

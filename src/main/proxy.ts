@@ -13,7 +13,7 @@ import { controllerDial } from '../discovery/dial.ts';
 import { fileStateStore } from '../discovery/state-store.ts';
 import { credentialsClient } from '../identity/credentials-client.ts';
 import { remoteSigner } from '../identity/remote-signer.ts';
-import { splitPem } from '../identity/root.ts';
+import { splitPem } from '../identity/pem.ts';
 import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../mesh/ports.ts';
 import type { ProxyConfig, WorkloadLabels } from '../mesh/resources.ts';
 import { parseSpiffeId } from '../mesh/spiffe.ts';

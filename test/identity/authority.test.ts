@@ -9,7 +9,8 @@ import { FakeClock, systemClock } from '../../src/base/clock.ts';
 import { createAuthority, type AuthorityState } from '../../src/identity/authority.ts';
 import { buildCertificate, buildSigningRequest } from '../../src/identity/certificate.ts';
 import { BadPublicKey, readPublicKey } from '../../src/identity/public-key.ts';
-import { createRoot, readRoot, splitPem } from '../../src/identity/root.ts';
+import { splitPem } from '../../src/identity/pem.ts';
+import { createRoot, readRoot } from '../../src/identity/root.ts';
 import { serverCertificate } from '../../src/identity/server-certificate.ts';
 import { trustBundle, verifyPeer } from '../../src/mesh/verify-peer.ts';
 

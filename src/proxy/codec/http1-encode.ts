@@ -1,5 +1,5 @@
-import { STATUS_CODES } from 'node:http';
 import { isFieldName, isFieldValue, isTarget, isToken } from './chars.ts';
+import { REASON_PHRASES } from './reason-phrases.ts';
 import type { Headers, RequestHead, ResponseHead } from './stream.ts';
 
 /** How the body of an outgoing message is delimited: -1 chunked, -2 until the connection ends, else its length. */
@@ -10,7 +10,7 @@ export type Persistence = 'default' | 'close' | 'keep-alive';
 
 const STATUS_LINES: readonly string[] = Array.from(
   { length: 600 },
-  (_, status) => `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`,
+  (_, status) => `HTTP/1.1 ${status} ${REASON_PHRASES[status] ?? 'Unknown'}\r\n`,
 );
 
 const CONNECTION = { default: '', close: 'connection: close\r\n', 'keep-alive': 'connection: keep-alive\r\n' } as const;
