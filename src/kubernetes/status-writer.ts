@@ -28,7 +28,7 @@ const PROGRESS_MS = 5_000;
 
 /**
  * Writes conditions into SMI objects, and only when they change: each write moves the object's resourceVersion, and a
- * canary tool that is about to write would lose its try (clients.md M5). Only the status is ever written, through its
+ * canary tool that is about to write would lose its try. Only the status is ever written, through its
  * subresource, without a resourceVersion: it never meets a conflict with those who write the spec.
  */
 export class StatusWriter {

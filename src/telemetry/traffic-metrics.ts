@@ -113,7 +113,7 @@ function once<T>(compute: () => T): () => T {
 
 type Entries = readonly (readonly [labels: Labels, series: TrafficSeries])[];
 
-/** What a client that has not called yet will be counted in, so that the first rate() has two samples (`clients.md` M14). */
+/** What a client that has not called yet will be counted in, so that the first rate() has two samples. */
 const INBOUND_FROM_THE_START = [true, false].map((tls) =>
   emptySeries({ direction: 'inbound', peerIdentity: undefined, tls, target: undefined }),
 );
