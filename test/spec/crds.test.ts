@@ -82,7 +82,7 @@ test('crds: schemas are structural, and each field is described for kubectl expl
   }
 });
 
-test('crds: nothing is defaulted into an object, since Flagger compares what it wrote (clients.md M4)', () => {
+test('crds: nothing is defaulted into an object, since Flagger compares what it wrote', () => {
   assert.doesNotMatch(JSON.stringify(crds), /"default":/);
 });
 
