@@ -43,7 +43,7 @@ const admitted: Readonly<Record<string, unknown>> = {
   'a UDPRoute with ports': portRoute('UDPRoute', { matches: { ports: [53] } }),
   'weights 0 and 100': split(0, 100),
   'a split without backends': split(),
-  'a split on itself, as Argo writes it  by default': trafficSplit({
+  'a split on itself, as Argo writes it by default': trafficSplit({
     service: 'web',
     backends: [{ service: 'web', weight: 100 }],
   }),
