@@ -3,10 +3,13 @@ import { REASONS, type ReasonCode } from '../mesh/reasons.ts';
 /** Something that ended one exchange. `code` decides the reply (`mesh/reasons.ts`); `cause` is for the log. */
 export class ProxyError extends Error {
   readonly code: ReasonCode;
+  /** The connection had served before and died without an answer: the server has closed it while it was idle. */
+  readonly stale: boolean;
 
-  constructor(code: ReasonCode, message: string, options?: { readonly cause?: unknown }) {
+  constructor(code: ReasonCode, message: string, options?: { readonly cause?: unknown; readonly stale?: boolean }) {
     super(message, options);
     this.code = code;
+    this.stale = options?.stale ?? false;
   }
 
   get status(): number {
@@ -14,6 +17,6 @@ export class ProxyError extends Error {
   }
 
   get retryable(): boolean {
-    return REASONS[this.code].retryable;
+    return this.stale || REASONS[this.code].retryable;
   }
 }

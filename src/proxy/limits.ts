@@ -22,7 +22,10 @@ export interface ProxyLimits {
   readonly maxWaitersPerEndpoint: number;
   /** How long a request may wait there. */
   readonly waitTimeoutMs: number;
-  /** Idle HTTP/1.1 connections are closed before Node's servers (5 s, the shortest default around) close them. */
+  /**
+   * Idle HTTP/1.1 connections are closed before Node's servers (5 s, the shortest default around) close them; they are
+   * looked through once a second.
+   */
   readonly idleConnectionMs: number;
   /** Idle tunnels stay warm; a handshake costs more than the memory of ten minutes. */
   readonly idleTunnelMs: number;
@@ -51,7 +54,7 @@ export const DEFAULT_LIMITS: ProxyLimits = {
   maxConnectionsPerEndpoint: 1024,
   maxWaitersPerEndpoint: 1024,
   waitTimeoutMs: 10_000,
-  idleConnectionMs: 4_000,
+  idleConnectionMs: 3_000,
   idleTunnelMs: 600_000,
   maxConnectionAgeMs: 3_600_000,
   maxAttempts: 3,

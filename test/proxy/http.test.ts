@@ -416,3 +416,34 @@ test('counters: requests, statuses, failures and latencies add up on both sides'
   const inbound = [...cart.proxy!.traffic()].find((s) => s.labels.direction === 'inbound');
   assert.equal(inbound!.labels.peerIdentity, web.identity);
 });
+
+test(
+  'pool: a request on a connection that the app was just closing is sent again, if it may be sent twice',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const web = await mesh.workload('web');
+    let seen = 0;
+    const cart = await mesh.workload('cart', {
+      protocol: 'detect',
+      tcp(socket) {
+        let answered = false;
+        socket.on('data', () => {
+          seen++;
+          if (answered) return void socket.destroy(); // as a server whose idle time is over at this very moment
+          answered = true;
+          socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+        });
+      },
+    });
+    mesh.service('cart', { to: [cart] });
+    mesh.apply();
+    const stale = () => cart.proxy!.describe().pools.reduce((sum, pool) => sum + pool.stale, 0);
+    assert.equal((await web.get('http://cart/')).status, 200);
+    assert.equal((await web.get('http://cart/')).status, 200);
+    assert.deepEqual([seen, stale()], [3, 1]);
+    const post = await web.request('POST', 'http://cart/', {}, 'pay once');
+    assert.deepEqual([post.status, post.headers['x-weft-reason']], [502, 'UPSTREAM_RESET']);
+    assert.deepEqual([seen, stale()], [4, 1]);
+  },
+);

@@ -31,6 +31,8 @@ type Input =
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 const EMPTY = Buffer.alloc(0);
+/** RFC 9110 9.2.2. A server that has closed an idle connection has seen nothing of them, and if it has, it does no harm. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 /** Interim answers to one request; more is a server that never answers. */
 const MAX_INFORMATIONAL = 16;
 
@@ -67,6 +69,9 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   #requestDone = true;
   #blocked = false;
   #informational = 0;
+  /** A request that may be sent twice (RFC 9110 9.2.2), on a connection that has served before, unanswered so far. */
+  #staleIfLost = false;
+  #served = false;
   #ownKey: string | undefined = undefined;
   /** Bytes for a tunnel that is not agreed yet. */
   #early: Buffer[] = [];
@@ -107,6 +112,8 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.headRequest = head.method === 'HEAD';
     this.tunnel = head.protocol ?? (head.method === 'CONNECT' ? 'CONNECT' : undefined);
     this.#begin(stream, length);
+    this.#staleIfLost = this.#served && length === 0 && IDEMPOTENT.has(head.method);
+    this.#served = true;
     this.#out.push(text);
     if (this.#requestDone || wantsTunnel) this.#out.flush();
     return stream;
@@ -143,6 +150,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     if (this.#input === 'idle' || this.#input === 'done')
       return this.#fail('the server sent bytes that no request asked for');
     this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#staleIfLost = false;
     this.#process();
   };
 
@@ -406,10 +414,11 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     cause?: unknown,
   ): void {
     const stream = this.#stream;
+    const stale = this.#staleIfLost && code === 'UPSTREAM_RESET';
     this.#forget();
     const first = !this.gone;
     this.#close();
-    stream?.events.onError(new ProxyError(code, message, { cause }));
+    stream?.events.onError(new ProxyError(code, message, { cause, stale }));
     if (first) this.onChange();
   }
 

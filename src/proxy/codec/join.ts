@@ -23,7 +23,8 @@ export interface JoinObserver {
   /** Trailers of the response, before they are sent on: gRPC's status is there. */
   onTrailers?(trailers: Headers): void;
   /**
-   * The upstream has refused a request without a body and has done nothing with it (`error.retryable`). True takes the
+   * The upstream has refused a request without a body and has done nothing with it (`error.retryable`), or has closed an
+   * idle connection while it was on its way and it may be sent twice (`error.stale`). True takes the
    * exchange back: nothing was answered, and it may be joined to another upstream. Then onDone does not come.
    */
   onRefused?(error: ProxyError): boolean;

@@ -36,12 +36,15 @@ export class Attempt implements Waiter, JoinObserver {
   }
 
   start(pool: Pool): void {
+    this.#pool = pool;
     this.#waiting = true;
     pool.take(this);
     if (this.#waiting) this.#exchange.hold();
   }
 
   #waiting = false;
+  #pool: Pool | undefined = undefined;
+  #staleSeen = 0;
 
   get cancelled(): boolean {
     return this.#exchange.finished;
@@ -80,8 +83,18 @@ export class Attempt implements Waiter, JoinObserver {
   }
 
   onRefused(error: ProxyError): boolean {
+    if (error.stale) return this.#again();
     this.#exchange.hold();
     this.#events.onNoConnection(error);
+    return true;
+  }
+
+  /** Sends the request once more, to the same address: what closed the connection while it was idle was no refusal. */
+  #again(): boolean {
+    if (++this.#staleSeen > MAX_STALE) return false;
+    this.#pool!.stale++;
+    this.#exchange.hold();
+    this.start(this.#pool!);
     return true;
   }
 
@@ -91,6 +104,9 @@ export class Attempt implements Waiter, JoinObserver {
     this.#exchange.finish(error);
   }
 }
+
+/** A server that closes idle connections often closes several at once. */
+const MAX_STALE = 3;
 
 /** Codes of an upstream's refusal that mean that this endpoint, not this request, is at fault. */
 const ENDPOINT_AT_FAULT: ReadonlySet<ReasonCode> = new Set<ReasonCode>([

@@ -33,6 +33,7 @@ interface Entry {
  * busiest stay warm and the rest grow idle and go. Whoever finds none waits in line while one is dialled.
  */
 export class ConnectionPool implements Pool {
+  stale = 0;
   readonly #options: ConnectionPoolOptions;
   readonly #entries = new Set<Entry>();
   /** Drained ones: running streams finish, nothing new starts. */
@@ -232,6 +233,7 @@ export class ConnectionPool implements Pool {
       waiting,
       dialled: this.#dialled,
       failed: this.#failed,
+      stale: this.stale,
     };
   }
 }

@@ -8,6 +8,7 @@ export class OneShotPool implements Pool {
   readonly #dial: Dial;
   readonly #maxConnections: number;
   readonly #open = new Set<ClientConnection>();
+  stale = 0;
   #dialling = 0;
   #dialled = 0;
   #failed = 0;
@@ -64,6 +65,7 @@ export class OneShotPool implements Pool {
       waiting: this.#dialling,
       dialled: this.#dialled,
       failed: this.#failed,
+      stale: this.stale,
     };
   }
 }

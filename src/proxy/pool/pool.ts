@@ -23,6 +23,8 @@ export interface Pool {
   close(): void;
   /** Ends all connections now. */
   destroy(): void;
+  /** Requests that met a connection which its server was just closing, and were sent again. Counted by who sends them. */
+  stale: number;
   /** No connection, nobody waiting, nothing being dialled. */
   readonly empty: boolean;
   describe(): PoolState;
@@ -38,6 +40,8 @@ export interface PoolState {
   readonly dialled: number;
   /** Dials that failed so far. */
   readonly failed: number;
+  /** Requests sent again because the server had closed their idle connection. */
+  readonly stale: number;
 }
 
 /** Opens one connection; calls back exactly once, never before it returns. */
