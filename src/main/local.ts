@@ -70,6 +70,7 @@ export async function runLocal(
   const choice = await detectIsolation(options.isolation);
   const run = await openRun(tmpdir(), log);
   let isolation: Isolation | undefined;
+  let closeApi: (() => Promise<void>) | undefined;
   try {
     // The API server, as every client sees it
     const tls = serverCertificate({ clock, hosts: API_HOSTS });
@@ -82,6 +83,7 @@ export async function runLocal(
       clock,
       log,
     });
+    closeApi = () => api.run(AbortSignal.abort());
     const { url } = await api.listen({ host: '127.0.0.1', port: 0 });
     const kubeconfig = resolve(options.kubeconfig ?? join(run.folder, 'kubeconfig'));
     await writeKubeconfig(kubeconfig, api.kubeconfig());
@@ -146,6 +148,7 @@ export async function runLocal(
       };
       await runController(controllerOptions, log, (address) => controllerAddress.set(address), stop);
     };
+    closeApi = undefined; // from here on it ends with the rest
     // The API server stops last: the controller hands its lease back, and what becomes of the pods is written
     await runOnTopOf(
       (stop) => api.run(stop),
@@ -167,6 +170,7 @@ export async function runLocal(
     );
     kubernetes.close();
   } finally {
+    await closeApi?.();
     await isolation?.close();
     await run.close();
   }
@@ -271,8 +275,13 @@ function lazily(streams: () => PodStreams | undefined): PodStreams {
 }
 
 async function writeKubeconfig(file: string, text: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, text, { mode: 0o600 });
+  try {
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, text, { mode: 0o600 });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot write the kubeconfig (${why}); fix: name a file that you may write with --kubeconfig`);
+  }
 }
 
 /** A folder with `weft` and this Node, for the PATH of pods. */
