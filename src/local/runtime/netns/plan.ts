@@ -132,6 +132,11 @@ function nftRules({ address, skipInbound, skipOutbound }: PodPlan): string {
     '    type filter hook prerouting priority -150;',
     `    iifname "mesh0" tcp dport { ${TUNNEL_PORT}, ${ADMIN_PORT} } meta mark set ${OWN_MARK}`,
     '  }',
+    // the pod that calls its own Service: its sidecar dials itself, by the pod's address
+    '  chain itself {',
+    '    type route hook output priority -150;',
+    `    ip daddr ${address} tcp dport ${TUNNEL_PORT} meta mark set ${OWN_MARK}`,
+    '  }',
     '  chain prerouting {',
     '    type nat hook prerouting priority -100;',
     `    meta mark ${OWN_MARK} accept`,
@@ -166,6 +171,7 @@ function iptablesRules({ address, skipInbound, skipOutbound }: PodPlan): string 
     ...[TUNNEL_PORT, ADMIN_PORT].map(
       (port) => `-A PREROUTING -i mesh0 -p tcp --dport ${port} -j MARK --set-mark ${OWN_MARK}`,
     ),
+    `-A OUTPUT -d ${address}/32 -p tcp --dport ${TUNNEL_PORT} -j MARK --set-mark ${OWN_MARK}`,
     'COMMIT',
     '*nat',
     `-A PREROUTING -m mark --mark ${OWN_MARK} -j ACCEPT`,
