@@ -110,6 +110,8 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     this.onChange();
   }
 
+  onPong(): void {}
+
   onGoaway(lastStream: number): void {
     this.#leave();
     // RFC 9113 6.8: what is above was not and will not be looked at

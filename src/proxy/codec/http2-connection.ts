@@ -10,6 +10,7 @@ import type { CodecLimits, Headers } from './stream.ts';
 import { keepTrailers } from './trailers.ts';
 
 const EMPTY = Buffer.alloc(0);
+const PING_PAYLOAD = Buffer.alloc(8);
 /** CONTINUATION flood: so many frames or bytes for one header block (suites 3.2). */
 const MAX_CONTINUATIONS = 8;
 const MAX_BLOCK_BYTES = 64 * 1024;
@@ -30,6 +31,8 @@ export interface Http2Role {
   expectsTrailers(stream: Http2Stream): boolean;
   onPeerSettings(): void;
   onGoaway(lastStream: number): void;
+  /** The peer has answered `sendPing`: it has heard everything that was sent before. */
+  onPong(): void;
   /** A stream takes no more room. */
   onForgotten(stream: Http2Stream): void;
   /** The connection is of no more use; its streams have been told. */
@@ -332,7 +335,7 @@ export class Http2Connection {
   #ping(flags: number, id: number, payload: Buffer): void {
     if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
     if (payload.length !== 8) return this.fail(h2.FRAME_SIZE_ERROR);
-    if ((flags & h2.ACK) !== 0) return;
+    if ((flags & h2.ACK) !== 0) return this.#role.onPong();
     this.#nuisanceSeen();
     this.#out.push(h2.frameHeader(h2.PING, h2.ACK, 0, 8));
     this.#out.push(payload);
@@ -454,8 +457,14 @@ export class Http2Connection {
     this.#out.push(h2.numbersFrame(h2.WINDOW_UPDATE, id, bytes));
   }
 
-  sendGoaway(code: number): void {
-    this.#out.push(h2.numbersFrame(h2.GOAWAY, 0, this.lastPeerStream, code));
+  /** @param lastStream the highest that will be looked at; default: that was looked at */
+  sendGoaway(code: number, lastStream = this.lastPeerStream): void {
+    this.#out.push(h2.numbersFrame(h2.GOAWAY, 0, lastStream, code));
+  }
+
+  sendPing(): void {
+    this.#out.push(h2.frameHeader(h2.PING, 0, 0, 8));
+    this.#out.push(PING_PAYLOAD);
   }
 
   /** Bytes of the peer that were heard, or that nobody will hear: the connection's window opens again. */

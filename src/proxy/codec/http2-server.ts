@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { ProxyError } from '../error.ts';
 import { Http2Connection, type Http2Role } from './http2-connection.ts';
-import { NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
+import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
 import { requestFromFields } from './http2-head.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
 import { Http2ServerStream } from './http2-stream.ts';
@@ -29,6 +29,9 @@ export function http2Server(socket: Socket, options: Http2ServerOptions): Server
   return new Http2ServerConnection(socket, options);
 }
 
+/** A peer that does not answer a PING for so long is not waited for. */
+const UNHEARD_MS = 1_000;
+
 class Http2ServerConnection implements ServerConnection, Http2Role {
   readonly server = true;
   readonly closed: Promise<void>;
@@ -36,8 +39,10 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
   readonly #settings: Http2Settings;
   readonly #socket: Socket;
   readonly #timer: WheelTimer;
+  readonly #unheard: WheelTimer;
   readonly #connection: Http2Connection;
-  #draining = false;
+  /** `told`: the peer has been told to open no more, but what it had sent before it heard is still served. */
+  #draining: 'no' | 'told' | 'final' = 'no';
 
   constructor(socket: Socket, options: Http2ServerOptions) {
     this.#options = options;
@@ -45,13 +50,27 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     this.#settings = { ...defaultHttp2Settings, ...options.settings };
     this.#timer = options.timers.timer(() => this.#idle());
     this.#timer.set(options.limits.headTimeoutMs);
+    this.#unheard = options.timers.timer(() => this.#finalGoaway());
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     this.#connection = new Http2Connection(socket, this, options.limits, this.#settings, options.firstBytes);
   }
 
   drain(): void {
-    if (this.#draining || this.#connection.gone) return;
-    this.#draining = true;
+    if (this.#draining !== 'no' || this.#connection.gone) return;
+    // RFC 9113 6.8: one that names no limit, then, when the peer must have heard it, one that does
+    this.#draining = 'told';
+    this.#connection.sendGoaway(NO_ERROR, MAX_WINDOW);
+    this.#connection.sendPing();
+    this.#unheard.set(UNHEARD_MS);
+  }
+
+  onPong(): void {
+    if (this.#draining === 'told') this.#finalGoaway();
+  }
+
+  #finalGoaway(): void {
+    if (this.#draining === 'final' || this.#connection.gone) return;
+    this.#draining = 'final';
     this.#connection.sendGoaway(NO_ERROR);
     this.#finishWhenEmpty();
   }
@@ -62,7 +81,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
 
   onNewStream(id: number, fields: string[], end: boolean, tooLarge: boolean): void {
     const connection = this.#connection;
-    if (this.#draining || connection.streams.size >= this.#settings.maxConcurrentStreams) {
+    if (this.#draining === 'final' || connection.streams.size >= this.#settings.maxConcurrentStreams) {
       return connection.sendReset(id, REFUSED_STREAM);
     }
     this.#timer.clear();
@@ -97,7 +116,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
   onPeerSettings(): void {}
 
   onGoaway(): void {
-    this.#draining = true;
+    this.#draining = 'final';
     this.#finishWhenEmpty();
   }
 
@@ -109,10 +128,11 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
 
   onGone(): void {
     this.#timer.dispose();
+    this.#unheard.dispose();
   }
 
   #finishWhenEmpty(): void {
-    if (this.#draining && this.#connection.streams.size === 0) this.#connection.finish();
+    if (this.#draining === 'final' && this.#connection.streams.size === 0) this.#connection.finish();
   }
 
   #idle(): void {

@@ -29,13 +29,17 @@ interface Raw {
   send(bytes: Buffer): void;
   /** `HEADERS 1`, `RST 1 8`, `GOAWAY 1`, `PING`, `closed`... */
   readonly seen: string[];
+  /** Drains the server's connection. */
+  drain(): void;
   /** Waits for an event, and returns it. */
   until(pattern: RegExp): Promise<string>;
 }
 
 async function raw(t: TestContext, handler: RequestHandler): Promise<Raw> {
+  let drain = () => {};
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    http2Server(socket, { handler, limits: defaultLimits, timers: new TimerWheel(), connect: true });
+    const connection = http2Server(socket, { handler, limits: defaultLimits, timers: new TimerWheel(), connect: true });
+    drain = () => connection.drain();
     t.after(() => socket.destroy());
   });
   server.listen(0, '127.0.0.1');
@@ -65,7 +69,7 @@ async function raw(t: TestContext, handler: RequestHandler): Promise<Raw> {
     }
     return assert.fail(`no ${pattern} in ${seen.slice(-20).join(', ')}`);
   };
-  return { send: (bytes) => void (socket.writable && socket.write(bytes)), seen, until };
+  return { send: (bytes) => void (socket.writable && socket.write(bytes)), seen, until, drain: () => drain() };
 }
 
 function describe(bytes: Buffer): string {
@@ -235,4 +239,32 @@ test('http2 frames: a paused stream closes its own window and leaves the others 
   for (let i = 0; i < 5; i++) peer.send(piece);
   await peer.until(/^RST 1 3$/);
   while (taken < 960_000) await sleep(2);
+});
+
+test('http2 drain: what was on its way when the peer heard of it is served, what comes after is not', async (t) => {
+  const held: (() => void)[] = [];
+  const peer = await raw(t, (_head, stream) => {
+    stream.events = deaf;
+    held.push(() => answer(_head, stream));
+  });
+  const goaways = () => peer.seen.filter((event) => event.startsWith('GOAWAY')).length;
+  peer.send(Buffer.concat([hello, get(1)]));
+  while (held.length < 1) await sleep(2);
+  peer.drain();
+  await peer.until(/^PING/);
+  assert.equal(goaways(), 1);
+  peer.send(Buffer.concat([get(3), frame(h2.PING, h2.ACK, 0, Buffer.alloc(8)), get(5)]));
+  assert.equal(await peer.until(/^RST/), 'RST 5 7');
+  assert.equal(goaways(), 2);
+  assert.equal(held.length, 2);
+  assert.ok(!peer.seen.includes('closed'));
+});
+
+test('http2 drain: a peer that never answers the PING is not waited for', async (t) => {
+  const peer = await raw(t, answer);
+  peer.send(hello);
+  await peer.until(/^SETTINGS/);
+  peer.drain();
+  await peer.until(/closed/);
+  assert.equal(peer.seen.filter((event) => event.startsWith('GOAWAY')).length, 2);
 });
