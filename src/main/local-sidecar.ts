@@ -1,8 +1,29 @@
+import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { SidecarCommand, SidecarContext } from '../local/runtime/options.ts';
 
 /** The executable, as a file of this checkout or image. */
 export const WEFT = fileURLToPath(new URL('./weft.cjs', import.meta.url)).replace('/dist/src/main/', '/src/main/');
+
+/** Of Node. Part of the key of its compile cache, so whoever fills that needs the same. */
+const NODE_FLAGS: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=16'];
+
+/**
+ * Fills the compile cache of the sidecars by loading their code once. A sidecar that has to compile by itself stays
+ * 30 MB larger for all its life (measured: 102 MB against 71 MB), and the first pods all start at once.
+ * Resolves in any case: sidecars start without it too.
+ */
+export function warmSidecars(): Promise<void> {
+  const cache = fileURLToPath(new URL('../../node_modules/.cache/weft-compile', new URL(`file://${WEFT}`)));
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.')); // .js in an image
+  const sources = ['weft', 'proxy'].map((name) => new URL(`./${name}${extension}`, import.meta.url).href);
+  const script = `const { enableCompileCache, flushCompileCache } = require('node:module');
+    enableCompileCache(${JSON.stringify(cache)});
+    Promise.all(${JSON.stringify(sources)}.map((source) => import(source))).then(flushCompileCache);`;
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...NODE_FLAGS, '-e', script], { timeout: 30_000, env: {} }, () => resolve());
+  });
+}
 
 export interface SidecarOptions {
   /** Where the controller listens on the machine's loopback. */
@@ -17,7 +38,7 @@ export async function sidecarCommand(context: SidecarContext, options: SidecarOp
   const { metadata } = context.pod;
   const controllerPort = await context.reachHost(options.controllerPort);
   return {
-    command: [process.execPath, '--disable-sigusr1', '--max-semi-space-size=16', WEFT],
+    command: [process.execPath, ...NODE_FLAGS, WEFT],
     args: [
       'proxy',
       `--controller=${context.hostAddress}:${controllerPort}`,

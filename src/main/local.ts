@@ -28,7 +28,7 @@ import { runController } from './controller.ts';
 import { hints } from './demo/hints.ts';
 import { applyDemo } from './demo/manifests.ts';
 import { liveTable } from './live-table.ts';
-import { sidecarCommand, WEFT } from './local-sidecar.ts';
+import { sidecarCommand, warmSidecars, WEFT } from './local-sidecar.ts';
 import { processLog } from './process-log.ts';
 import { untilInterrupted } from './signals.ts';
 
@@ -67,6 +67,7 @@ export async function runLocal(
   signal: AbortSignal,
 ): Promise<void> {
   const random = Math.random;
+  const warm = warmSidecars();
   const choice = await detectIsolation(options.isolation);
   const run = await openRun(tmpdir(), log);
   let isolation: Isolation | undefined;
@@ -122,6 +123,7 @@ export async function runLocal(
       },
       sidecar: async (context) => {
         const { port } = await until(controllerAddress, () => true, signal);
+        await warm;
         return sidecarCommand(context, { controllerPort: port, bundleFile, logLevel: options.logLevel });
       },
     });
