@@ -183,15 +183,18 @@ export class Lab {
     this.evidence.push(finding.text);
   }
 
-  /** Repeats until every finding holds; fails with the last ones when the propagation bound is over. */
+  /**
+   * Repeats until every finding holds; fails with the first ones that do not after the propagation bound. A look takes a
+   * while: what it saw when it began before the bound says nothing of a change that arrived meanwhile.
+   */
   async eventually(look: () => Promise<readonly Finding[]>): Promise<void> {
     const deadline = Date.now() + this.capabilities.propagationSeconds * 1000;
     for (;;) {
+      const begun = Date.now();
       const findings = await look();
       const broken = findings.filter(({ holds }) => !holds);
       if (broken.length === 0) return;
-      if (Date.now() > deadline)
-        throw this.#failure(`not true within ${this.capabilities.propagationSeconds} s`, broken);
+      if (begun >= deadline) throw this.#failure(`not true within ${this.capabilities.propagationSeconds} s`, broken);
       await sleep(POLL_MS, undefined, { signal: this.signal });
     }
   }

@@ -16,7 +16,7 @@ import { MESH_FAULTS } from './mesh-faults.ts';
 // groups that the fault breaks must fail. Runs one after the other: each takes what a machine has. --keep keeps the reports.
 
 /** What is expected to fail waits this long before it does. Cases are watched for 5 s normally, which is no news here. */
-const FAST = 'propagationSeconds: 4\nstableSeconds: 1\n';
+const FAST = 'propagationSeconds: 6\nstableSeconds: 1\n';
 const MOST_MS = 10 * 60_000;
 /** How long a suite that is stopped may take to clean up; whatever it leaves then, its mesh's reaper removes. */
 const STOP_MS = 20_000;
