@@ -7,6 +7,7 @@ import type { JsonObject } from '../json.ts';
 import type { KindTable } from '../kinds/kind-table.ts';
 import type { BuiltinSchemas } from '../schema/builtin-schemas.ts';
 import { openApiV2, openApiV3 } from './document.ts';
+import { acceptsGnostic, GNOSTIC_TYPE, gnosticDocument } from './gnostic.ts';
 
 /** Serves /openapi/v2 and /openapi/v3; documents are made when first asked for and kept until a CRD changes. */
 export function openApiPaths(kinds: KindTable, builtin: BuiltinSchemas): FixedPaths {
@@ -27,8 +28,14 @@ export function openApiPaths(kinds: KindTable, builtin: BuiltinSchemas): FixedPa
   return ({ path, request, response }) => {
     if (path === '/openapi/v2') {
       const accept = request.headers.accept ?? '*/*';
-      if (!/json|\*\/\*/.test(accept)) throw onlyJson();
-      sendJson(response, 200, document('v2', () => openApiV2(kinds, builtin)).document);
+      const { document: found } = document('v2', () => openApiV2(kinds, builtin));
+      if (acceptsGnostic(accept)) {
+        response.setHeader('content-type', GNOSTIC_TYPE);
+        response.end(gnosticDocument(found));
+        return Promise.resolve(true);
+      }
+      if (!/json|\*\/\*/.test(accept)) throw notAcceptable();
+      sendJson(response, 200, found);
       return Promise.resolve(true);
     }
     if (path === '/openapi/v3' || path === '/openapi/v3/') {
@@ -58,10 +65,6 @@ function groupVersions(kinds: KindTable): { group: string; version: string }[] {
   return [...seen.values()];
 }
 
-function onlyJson(): ApiError {
-  return new ApiError(
-    406,
-    'NotAcceptable',
-    'OpenAPI v2 is served as JSON only; newer clients (kubectl 1.27 and later) read /openapi/v3',
-  );
+function notAcceptable(): ApiError {
+  return new ApiError(406, 'NotAcceptable', `OpenAPI v2 is served as JSON and as ${GNOSTIC_TYPE}`);
 }
