@@ -1,11 +1,16 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Looks after a kill this often, and this many times, until nothing is left. */
+const PAUSE_MS = 10;
+const ROUNDS = 100;
 
 /**
- * Kills every process whose environment says `name=value`: what left its process group, such as daemons. Twice, since
- * one may have forked while the first look was under way.
+ * Kills every process whose environment says `name=value`: what left its process group, such as daemons. Resolves when
+ * they are gone; again and again, since one may have forked while it was looked for.
  */
 export async function killMarked(name: string, value: string): Promise<void> {
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const pids = await marked(`${name}=${value}`);
     if (pids.length === 0) return;
     for (const pid of pids) {
@@ -15,6 +20,7 @@ export async function killMarked(name: string, value: string): Promise<void> {
         // gone, or not ours
       }
     }
+    await pause(PAUSE_MS);
   }
 }
 
