@@ -80,7 +80,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.#socket = socket;
     this.#limits = options.limits;
     this.#timer = options.timers.timer(() => this.#fail('the server does not read'));
-    this.#out = new OutBuffer(socket);
+    this.#out = new OutBuffer(socket, this.#onDrain);
     this.#request = new BodyWriter(this.#out);
     this.#highWater = Math.max(options.limits.highWaterBytes, socket.writableHighWaterMark);
     socket.allowHalfOpen = true; // tunnels half-close

@@ -84,7 +84,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#rules = { limits, scheme, explicitProxy };
     this.#onRefused = options.onRefused;
     this.#timer = options.timers.timer(() => this.#onTimeout());
-    this.#out = new OutBuffer(socket);
+    this.#out = new OutBuffer(socket, this.#onDrain);
     this.#answer = new BodyWriter(this.#out);
     // Below the socket's own mark there would be no `drain` event to wait for.
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);

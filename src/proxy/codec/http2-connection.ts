@@ -90,7 +90,7 @@ export class Http2Connection {
     this.#role = role;
     this.#limits = limits;
     this.#settings = settings;
-    this.#out = new OutBuffer(socket, true);
+    this.#out = new OutBuffer(socket, () => this.#unblock(), true);
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.#prefaceSeen = !role.server;
     this.#receiveWindow = settings.connectionWindowBytes;
@@ -391,6 +391,7 @@ export class Http2Connection {
   }
 
   #unblock(): void {
+    if (this.#blocked.size === 0 || this.gone) return;
     for (const stream of [...this.#blocked]) {
       if (stream.queued) continue;
       if (!this.writable()) return;

@@ -13,13 +13,17 @@ export class OutBuffer {
   #bytes = 0;
   #scheduled = false;
   readonly #wholeTurn: boolean;
+  readonly #onFlushed: () => void;
 
   /**
+   * @param onFlushed called after each turn's write: what waited for room here may have it now. The socket's 'drain' alone
+   * does not tell: it only comes when the socket itself was over its mark, and not when half of the bytes waited here
    * @param wholeTurn whether to wait for all sockets that are readable in this turn: right where many exchanges share the socket;
    * otherwise what one callback has said is written behind it
    */
-  constructor(socket: Socket, wholeTurn = false) {
+  constructor(socket: Socket, onFlushed: () => void, wholeTurn = false) {
     this.#socket = socket;
+    this.#onFlushed = onFlushed;
     this.#wholeTurn = wholeTurn;
   }
 
@@ -72,6 +76,7 @@ export class OutBuffer {
   endOfTurn(): void {
     this.#scheduled = false;
     this.flush();
+    this.#onFlushed();
   }
 }
 
