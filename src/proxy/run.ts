@@ -224,8 +224,8 @@ export class ProxyRun {
     await this.#inboundPorts?.want(new Set());
     for (const listener of this.#listeners) listener.close();
     this.#serving.drain();
-    const deadline = clock.now() + limits.drainMs;
-    await this.#until(() => running.size === 0, deadline);
+    // Not only until nothing runs: a connection that has been told to end may still bring what was on its way
+    await this.#until(() => running.size + this.#serving.size === 0, clock.now() + limits.drainMs);
     for (const exchange of running) exchange.abort(new ProxyError('DRAINING', 'this sidecar is going away'));
     upstreams.close();
     await this.#until(() => this.#serving.size === 0, clock.now() + FLUSH_MS);

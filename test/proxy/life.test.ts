@@ -9,14 +9,15 @@ const LIMIT = { timeout: 60_000 };
 
 /** Keeps `clients` requests going until stopped; gives the statuses that came. */
 function load(web: Workload, url: string, clients: number) {
-  const statuses = new Map<number, number>();
+  const statuses = new Map<string, number>(); // by status, and what is no 200 by its reason too
   let running = true;
   let count = 0;
   const done = Promise.all(
     Array.from({ length: clients }, async () => {
       while (running) {
-        const { status } = await web.get(url);
-        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        const { status, body } = await web.get(url);
+        const seen = status === 200 ? '200' : `${status} ${body}`;
+        statuses.set(seen, (statuses.get(seen) ?? 0) + 1);
         count++;
       }
     }),
@@ -94,7 +95,8 @@ test('endpoints: a pod that goes away under load costs no request, announced or 
   await running.more(100);
   await pods[1]!.stop();
   await running.more(100);
-  assert.deepEqual(Object.keys(await running.stop()), ['200']);
+  const statuses = await running.stop();
+  assert.deepEqual(Object.keys(statuses), ['200'], JSON.stringify(statuses));
 });
 
 test('drain: an aborted proxy finishes what runs and takes nothing new', LIMIT, async (t) => {
@@ -240,8 +242,8 @@ test('leaks: 10,000 requests leave no socket, exchange, timer or memory behind',
     web.total((s) => s.successes),
     14_000,
   );
-  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
-  assert.ok(sockets <= 4, `${sockets} sockets are open`); // the tunnel has two ends, each with its TLS layer
+  // The tunnel has two ends, each with its TLS layer; what the pool has closed, the app closes when it hears of it
+  await eventually(() => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length <= 4);
 });
 
 /** Pipelining nothing, `n` requests one after the other on one connection. */
