@@ -14,8 +14,9 @@ export function compileUdpRoute(route: UDPRoute): CompiledUdpRoute {
         code: 'SMI1402',
         level: 'info',
         path: '',
-        message: 'UDP does not pass through the mesh yet: it is neither granted nor refused by UDPRoutes',
-        fix: 'restrict UDP with a NetworkPolicy where it must be restricted',
+        message:
+          'accepted, not enforced by this version: UDP is not carried by the mesh, so in policy mode deny none enters a pod, and elsewhere all does',
+        fix: 'set the namespace annotation weft.dev/policy: deny to keep UDP out, or restrict it with a NetworkPolicy',
       }),
     ],
   };

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import { silentLog, type Logger } from '../base/log.ts';
 import { WatchSource, type Watch } from '../base/watch.ts';
-import type { ProxyConfig, WorkloadRef } from '../mesh/resources.ts';
+import type { ProxyConfig, Resource, WorkloadRef } from '../mesh/resources.ts';
 import { Scope } from './scope.ts';
 import { Session, type LookupQuery, type StreamLimits } from './session.ts';
 import { Encoder } from './versions.ts';
@@ -44,15 +44,19 @@ export interface DiscoveryServer {
   serve(duplex: Duplex, peerIdentity: string): Promise<void>;
   /** Connected proxies, sorted by namespace and pod. */
   proxies(): readonly ProxyStatus[];
-  /**
-   * On how many of the proxies that should have a resource its newest version is live.
-   * @param pods only these (`namespace/pod`); absent = every pod
-   */
-  progress(key: string, pods?: Iterable<string>): { readonly live: number; readonly of: number };
+  /** How many proxies should have any of these resources, and on how many of them the newest version of each is live. */
+  progress(concerns: Iterable<Concern>): { readonly live: number; readonly of: number };
   /** Counts up whenever a proxy connects, leaves, acknowledges or refuses. */
   readonly changes: Watch<number>;
   /** Ends every stream. */
   close(): void;
+}
+
+/** A resource that matters to whoever asks for progress. */
+export interface Concern {
+  readonly key: string;
+  /** At these pods only (`namespace/pod`); absent = at every pod. */
+  readonly pods?: Iterable<string>;
 }
 
 const LIMITS: StreamLimits = {
@@ -104,18 +108,23 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
     changed();
   }
 
-  function progress(key: string, pods?: Iterable<string>): { live: number; of: number } {
-    let live = 0;
-    let of = 0;
-    for (const name of pods ?? configs.current()?.keys() ?? []) {
-      const [namespace = '', pod = ''] = name.split('/');
-      const resource = wanted({ namespace, pod })?.get(key);
-      if (resource === undefined) continue;
-      of++;
-      const has = sessions.get(name)?.live?.get(key);
-      if (has === resource || (has && encoder.encode(has).version === encoder.encode(resource).version)) live++;
+  function isLive(pod: string, resource: Resource): boolean {
+    const has = sessions.get(pod)?.live?.get(resource.key);
+    return has === resource || (has !== undefined && encoder.encode(has).version === encoder.encode(resource).version);
+  }
+
+  function progress(concerns: Iterable<Concern>): { live: number; of: number } {
+    const byPod = new Map<string, boolean>();
+    for (const { key, pods } of concerns) {
+      for (const name of pods ?? configs.current()?.keys() ?? []) {
+        const [namespace = '', pod = ''] = name.split('/');
+        const resource = wanted({ namespace, pod })?.get(key);
+        if (resource !== undefined) byPod.set(name, byPod.get(name) !== false && isLive(name, resource));
+      }
     }
-    return { live, of };
+    let live = 0;
+    for (const all of byPod.values()) if (all) live++;
+    return { live, of: byPod.size };
   }
 
   return {

@@ -20,19 +20,17 @@ export interface Progress {
   readonly of: number;
 }
 
-const TYPES: Readonly<Record<SmiObject['kind'], readonly FaultyCondition[]>> = {
-  TrafficTarget: ['Accepted', 'ResolvedRefs'],
-  HTTPRouteGroup: ['Accepted'],
-  TCPRoute: ['Accepted'],
-  UDPRoute: ['Accepted'],
-  TrafficSplit: ['Accepted', 'ResolvedRefs', 'Conflicted'],
-};
+/** The same on every kind, so that whoever waits for one need not know which kinds have it. */
+const TYPES: readonly FaultyCondition[] = ['Accepted', 'ResolvedRefs', 'Conflicted'];
 
 const FINE: Readonly<Record<FaultyCondition, readonly [reason: string, message: string]>> = {
   Accepted: ['Accepted', 'the mesh has taken this object on'],
   ResolvedRefs: ['ResolvedRefs', 'everything that this object refers to exists'],
-  Conflicted: ['NoConflict', 'no other object claims the same'],
+  Conflicted: ['NoConflict', 'no other object has precedence over this one'],
 };
+
+const NOT_ENFORCED =
+  'accepted, not enforced by this version: UDP is not carried by the mesh, and in policy mode deny none enters a pod';
 
 /** As Kubernetes allows; what does not fit is in the Events. */
 const MAX_MESSAGE = 2_000;
@@ -74,13 +72,14 @@ export function conditionsOf(
   existing: readonly Condition[],
   now: string,
 ): Condition[] {
-  const wanted: Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>[] = TYPES[object.kind].map((type) =>
+  const wanted: Wanted[] = TYPES.map((type) =>
     judged(
+      object.kind,
       type,
       findings.filter((finding) => conditionOf(finding) === type),
     ),
   );
-  if (progress !== undefined) wanted.push(programmed(progress));
+  if (progress !== undefined) wanted.push(programmed(object.kind, progress));
   const ours = wanted.map((condition) => {
     const elder = existing.find(({ type }) => type === condition.type);
     return {
@@ -89,30 +88,32 @@ export function conditionsOf(
       observedGeneration: object.metadata.generation,
     };
   });
-  const names = new Set([...wanted.map(({ type }) => type), ...TYPES[object.kind], 'Programmed']);
+  const names = new Set<string>([...TYPES, 'Programmed']);
   return [...ours, ...existing.filter(({ type }) => !names.has(type))];
 }
 
-function judged(type: FaultyCondition, findings: readonly Diagnostic[]) {
+type Wanted = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>;
+
+function judged(kind: SmiObject['kind'], type: FaultyCondition, findings: readonly Diagnostic[]): Wanted {
   const [worst, ...others] = [...findings].sort(compareDiagnostics);
   const faulty = type === 'Conflicted' ? 'True' : 'False';
   if (worst === undefined) {
     const [reason, message] = FINE[type];
-    return { type, status: faulty === 'True' ? 'False' : 'True', reason, message } as const;
+    const status = faulty === 'True' ? 'False' : 'True';
+    return { type, status, reason, message: kind === 'UDPRoute' && type === 'Accepted' ? NOT_ENFORCED : message };
   }
   const message = [worst, ...others].map((d) => `${sentence(d)}.`).join(' ');
-  return { type, status: faulty, reason: worst.code, message: clipped(message) } as const;
+  return { type, status: faulty, reason: worst.code, message: clipped(message) };
 }
 
-function programmed({ live, of }: Progress) {
+/** An object that no sidecar has yet is not in force: `False` until it concerns one, and all of these have it. */
+function programmed(kind: SmiObject['kind'], { live, of }: Progress): Wanted {
+  const type = 'Programmed';
+  if (kind === 'UDPRoute') return { type, status: 'False', reason: 'NotEnforced', message: NOT_ENFORCED };
+  if (of === 0) return { type, status: 'False', reason: 'NoSidecars', message: 'no sidecar needs it now' };
   const done = live >= of;
   const message = `live on ${live} of ${of} sidecars`;
-  return {
-    type: 'Programmed',
-    status: done ? 'True' : 'False',
-    reason: done ? 'Programmed' : 'Pending',
-    message,
-  } as const;
+  return { type, status: done ? 'True' : 'False', reason: done ? 'Programmed' : 'Pending', message };
 }
 
 /** `spec.backends[1].service: sends ...; fix: create ...` */

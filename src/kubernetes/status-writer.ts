@@ -21,8 +21,12 @@ interface Written {
   readonly conditions: readonly Condition[];
   /** When it was last written; long ago if not by us. */
   readonly atMs: number;
+  /** Since when there is something to write that can wait; undefined: there is nothing. */
+  readonly waitingSinceMs?: number;
 }
 
+/** News that can wait waits for this long: by then a change is live as a rule, and one write says all of it. */
+const SETTLE_MS = 1_000;
 /** While thousands of sidecars take a change over, "live on 17 of 2000" is not written more often than this. */
 const PROGRESS_MS = 5_000;
 
@@ -62,12 +66,18 @@ export class StatusWriter {
     if (current === undefined) return undefined; // deleted, or made anew, in the meantime: the watch will tell
     const now = new Date(this.#options.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z'); // metav1.Time has whole seconds
     const conditions = conditionsOf(object, findings, this.#options.conditionOf, progress, current.conditions, now);
-    const changed = !isDeepStrictEqual(conditions, current.conditions);
-    const dueMs = current.atMs + PROGRESS_MS;
-    if (changed && this.#options.clock.now() < dueMs && onlyProgress(conditions, current.conditions)) return dueMs;
-    if (changed && !(await this.#patch(object, conditions, signal))) return undefined;
-    const atMs = changed ? this.#options.clock.now() : current.atMs;
-    this.#written.set(key, { uid: object.metadata.uid, conditions, atMs });
+    const { uid, atMs, waitingSinceMs = this.#options.clock.now() } = current;
+    if (isDeepStrictEqual(conditions, current.conditions)) {
+      this.#written.set(key, { uid, conditions, atMs });
+      return undefined;
+    }
+    const dueMs = duePatience(conditions, current.conditions, waitingSinceMs, atMs);
+    if (this.#options.clock.now() < dueMs) {
+      this.#written.set(key, { ...current, waitingSinceMs });
+      return dueMs;
+    }
+    if (!(await this.#patch(object, conditions, signal))) return undefined;
+    this.#written.set(key, { uid, conditions, atMs: this.#options.clock.now() });
     return undefined;
   }
 
@@ -107,10 +117,28 @@ function pathTo(object: SmiObject): string {
   return pathOf(watchedKind(object.kind), object.metadata.namespace, object.metadata.name);
 }
 
-/** Whether nothing but the number of sidecars differs. */
-function onlyProgress(a: readonly Condition[], b: readonly Condition[]): boolean {
-  const rest = (all: readonly Condition[]) => all.map((c) => (c.type === 'Programmed' ? { ...c, message: '' } : c));
-  return isDeepStrictEqual(rest(a), rest(b));
+/**
+ * When a change must be written; -Infinity is at once. What is wrong or right with an object, and that it is live, are
+ * said at once. That it is on its way can wait until it probably has arrived, since a canary tool that is about to write
+ * the object loses its try with each of our writes; and pods come and go all the time.
+ */
+function duePatience(next: readonly Condition[], old: readonly Condition[], sinceMs: number, writtenMs: number) {
+  const find = (all: readonly Condition[]) => all.find(({ type }) => type === 'Programmed');
+  const [now, before] = [find(next), find(old)];
+  if (now === undefined || before === undefined || !isDeepStrictEqual(others(next), others(old))) return -Infinity;
+  const newlyLive = now.status === 'True' && !isDeepStrictEqual(stateOf(now), stateOf(before));
+  if (newlyLive) return -Infinity;
+  const sameGeneration = now.observedGeneration === before.observedGeneration;
+  return Math.max(sinceMs + SETTLE_MS, sameGeneration ? writtenMs + PROGRESS_MS : -Infinity);
+}
+
+/** Everything but how far it has got, whatever generation it was found for. */
+function others(all: readonly Condition[]): readonly Condition[] {
+  return all.filter(({ type }) => type !== 'Programmed').map((c) => ({ ...c, observedGeneration: 0 }));
+}
+
+function stateOf({ status, observedGeneration }: Condition): readonly unknown[] {
+  return [status, observedGeneration];
 }
 
 function readCondition(condition: Json): Condition {

@@ -114,8 +114,7 @@ export async function runController(
   const report = reportController({
     compiled,
     also: [lease.leading, discovery.changes, writer.due],
-    report: ({ snapshot, diagnostics, mesh: decided }, until) =>
-      writer.report({ snapshot, diagnostics, progress: progressOf(decided, discovery) }, until),
+    report: (newest, until) => writer.report({ ...newest, progress: progressOf(newest, discovery) }, until),
   });
 
   const metrics = processMetrics();

@@ -97,8 +97,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const reports = reportController({
     compiled,
     also: [discovery.changes, ...(options.reportAlso ?? [])],
-    report: ({ snapshot, diagnostics, mesh: decided }, signal) =>
-      options.report({ snapshot, diagnostics, progress: progressOf(decided, discovery) }, signal),
+    report: (newest, signal) => options.report({ ...newest, progress: progressOf(newest, discovery) }, signal),
   });
 
   async function run(signal: AbortSignal): Promise<void> {

@@ -109,15 +109,15 @@ test('discovery: a refused configuration is not sent again, the old one stays, t
   assert.equal(status!.rejection!.reason, 'service/shop/bad: no such thing');
   assert.equal(status!.rejections, 1);
   assert.notEqual(status!.version, status!.wanted);
-  assert.deepEqual(server.progress('service/shop/a'), { live: 1, of: 1 });
-  assert.deepEqual(server.progress('service/shop/bad'), { live: 0, of: 1 });
+  assert.deepEqual(server.progress([{ key: 'service/shop/a' }]), { live: 1, of: 1 });
+  assert.deepEqual(server.progress([{ key: 'service/shop/bad' }]), { live: 0, of: 1 });
 
   const good = configOf(serviceResource('b'));
   want(good);
   await settled(client, good);
   await until(server.changes, () => server.proxies()[0]?.version === server.proxies()[0]?.wanted, never);
   assert.equal(server.proxies()[0]!.rejection, undefined);
-  assert.deepEqual(server.progress('service/shop/b'), { live: 1, of: 1 });
+  assert.deepEqual(server.progress([{ key: 'service/shop/b' }]), { live: 1, of: 1 });
   await client.end();
   await end();
 });
@@ -175,7 +175,7 @@ test('discovery: in a large mesh a proxy gets its own namespace, and the rest by
   const keys = () => [...client.config.current()!.keys()].sort();
   await until(client.status, (s) => s.synced, never);
   assert.deepEqual(keys(), ['endpoints/shop/a/80', 'inbound', 'service/shop/a', 'workload']);
-  assert.deepEqual(server.progress('service/bank/ledger'), { live: 0, of: 0 });
+  assert.deepEqual(server.progress([{ key: 'service/bank/ledger' }]), { live: 0, of: 0 });
 
   const [first, again] = await Promise.all([1, 2].map(() => client.lookup({ name: 'ledger.bank.svc.cluster.local.' })));
   assert.deepEqual([first, again], [true, true]);
@@ -184,7 +184,7 @@ test('discovery: in a large mesh a proxy gets its own namespace, and the rest by
   assert.equal(await client.lookup({ address: '10.0.9.1' }), true); // nothing new to push
   assert.equal(await client.lookup({ address: '10.2.0.7' }), true);
   assert.ok(keys().includes('service/bank/db'));
-  assert.deepEqual(server.progress('service/bank/ledger'), { live: 1, of: 1 });
+  assert.deepEqual(server.progress([{ key: 'service/bank/ledger' }]), { live: 1, of: 1 });
 
   // Another replica learns from the hello what this proxy calls.
   const other = controller({ everythingUpTo: 2 });

@@ -1,10 +1,20 @@
 import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { systemClock } from '../../src/base/clock.ts';
+import { promisify } from 'node:util';
+import { FakeClock, systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { seeded } from '../../src/base/random.ts';
+import { runReconciler } from '../../src/base/reconcile.ts';
 import { until, WatchSource } from '../../src/base/watch.ts';
+import { compile, createCompiler } from '../../src/compile/compile.ts';
+import { meshController, reportController, type Compiled } from '../../src/control/mesh-controller.ts';
+import { progressOf } from '../../src/control/progress.ts';
 import { serverCertificate } from '../../src/identity/server-certificate.ts';
+import type { KubernetesApi } from '../../src/kubernetes/api.ts';
 import { applyCrds } from '../../src/kubernetes/apply-crds.ts';
 import { kubernetesClient } from '../../src/kubernetes/client.ts';
 import type { Condition } from '../../src/kubernetes/conditions.ts';
@@ -129,6 +139,117 @@ test('embedded API server: the reporter’s conditions and Events are taken, and
   };
   assert.deepEqual(events.items.map((e) => [e.reason, e.count]), [['SMI1202', 2]]); // prettier-ignore
 });
+
+test('embedded API server: a canary tool that GETs and PUTs without retry meets one status write per change, and no conflict', async (t) => {
+  const { client, common, signal, run, create } = await started(t);
+  for (const name of ['web', 'web-v1', 'web-v2']) {
+    const spec = { ports: [{ name: 'http', port: 80 }, ...(name === 'web' ? [{ name: 'admin', port: 81 }] : [])] };
+    const body = { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec };
+    await create('/api/v1/namespaces/default/services', body);
+  }
+  await create(SPLITS, split(100));
+  const informer = snapshotInformer(common);
+  run((signal) => informer.run(signal));
+  const compiled = new WatchSource<Compiled>();
+  const publish = (next: Compiled) => void compiled.set(next);
+  const mesh = meshController({ source: informer.snapshots, compiler: createCompiler(), publish });
+  let writes = 0;
+  const counting: Pick<KubernetesApi, 'call'> = {
+    call(request, signal) {
+      if (request.path.includes('/trafficsplits/') && request.method !== 'GET') writes += 1;
+      return client.api.call(request, signal);
+    },
+  };
+  const writer = reporter({
+    ...common,
+    clock: new FakeClock(),
+    api: counting,
+    leading: new WatchSource(true),
+    instance: 'test',
+  });
+  /** Two sidecars: one takes every change over at once, the other when the test says so. */
+  const slow = new WatchSource<unknown>();
+  const progress = { progress: () => ({ live: slow.current() === compiled.current()?.mesh ? 2 : 1, of: 2 }) };
+  const report = reportController({
+    compiled,
+    also: [slow, writer.due],
+    report: (newest, signal) => writer.report({ ...newest, progress: progressOf(newest, progress) }, signal),
+  });
+  for (const reconciler of [mesh, report]) run((signal) => runReconciler(reconciler, common, signal));
+  type Shown = ReturnType<typeof split> & {
+    metadata: { generation: number; resourceVersion: string };
+    status?: { conditions?: Condition[] };
+  };
+  const get = async () => (await client.api.call({ method: 'GET', path: `${SPLITS}/web` }, signal)) as Shown;
+  /** The object once its status is that of its generation, and live. */
+  async function settled(): Promise<Shown> {
+    for (;;) {
+      slow.set(compiled.current()?.mesh);
+      const shown = await get();
+      const programmed = shown.status?.conditions?.find(({ type }) => type === 'Programmed');
+      if (programmed?.status === 'True' && programmed.observedGeneration === shown.metadata.generation) return shown;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+  async function shift(weight: number): Promise<Shown> {
+    const { apiVersion, kind, metadata } = await get();
+    const backends = [
+      { service: 'web-v1', weight },
+      { service: 'web-v2', weight: 100 - weight },
+    ];
+    const body = { apiVersion, kind, metadata, spec: { service: 'web', backends } };
+    await client.api.call({ method: 'PUT', path: `${SPLITS}/web`, body }, signal); // a conflict would throw
+    return settled();
+  }
+  await settled();
+  await shift(100); // web-v2 lacks a port: said at once, before it is live
+  for (let weight = 99; weight > 90; weight -= 1) {
+    const before = writes;
+    const { status } = await shift(weight);
+    assert.equal(writes - before, 1);
+    assert.deepEqual(
+      status?.conditions?.map((c) => `${c.type}=${c.status} ${c.message}`).filter((line) => line.startsWith('Prog')),
+      ['Programmed=True live on 2 of 2 sidecars'],
+    );
+  }
+  // the Event of the spec for a root's port that a backend lacks
+  const events = (await client.api.call({ method: 'GET', path: '/api/v1/namespaces/default/events' }, signal)) as {
+    items: { reason: string; involvedObject: { kind: string; name: string }; message: string }[];
+  };
+  const said = events.items.filter(({ reason }) => reason === 'SMI1204').map(({ message }) => message);
+  assert.match(said.join('; '), /web-v2 has no TCP port 81; there it gets no traffic from Service default\/web/);
+});
+
+const noKubectl = spawnSync('kubectl', ['version', '--client']).status === 0 ? false : 'kubectl is not on the path';
+
+test(
+  'embedded API server: kubectl describe shows why a backend is left out on a port',
+  { skip: noKubectl },
+  async (t) => {
+    const { server, common, signal, run, create } = await started(t);
+    for (const [name, port] of [
+      ['web', 80],
+      ['web-v1', 8080],
+    ] as const) {
+      const body = { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { ports: [{ port }] } };
+      await create('/api/v1/namespaces/default/services', body);
+    }
+    await create(SPLITS, split(100));
+    const informer = snapshotInformer(common);
+    run((signal) => informer.run(signal));
+    const snapshot = await until(informer.snapshots, (s) => s.trafficSplits.has('default/web'), signal);
+    const { report } = reporter({ ...common, leading: new WatchSource(true), instance: 'test' });
+    await report({ snapshot, diagnostics: compile(snapshot).diagnostics }, signal);
+    const folder = await mkdtemp(join(tmpdir(), 'weft-describe-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const kubeconfig = join(folder, 'kubeconfig');
+    await writeFile(kubeconfig, server.kubeconfig());
+    const args = ['--kubeconfig', kubeconfig, '--cache-dir', folder, 'describe', 'trafficsplit', 'web'];
+    const { stdout } = await promisify(execFile)('kubectl', args);
+    const events = stdout.slice(stdout.indexOf('Events:'));
+    assert.match(events, /Warning +SMI1204 .* weft-controller .*Service default\/web-v1 has no TCP port 80/);
+  },
+);
 
 test('embedded API server: a token that it issued is reviewed, for its audience only', async (t) => {
   const { client, signal, create } = await started(t);

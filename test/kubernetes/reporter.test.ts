@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test';
 import { FakeClock } from '../../src/base/clock.ts';
 import type { Diagnostic } from '../../src/base/diagnostic.ts';
 import { WatchSource } from '../../src/base/watch.ts';
+import { compile } from '../../src/compile/compile.ts';
 import type { Condition, Progress } from '../../src/kubernetes/conditions.ts';
 import { reporter } from '../../src/kubernetes/reporter.ts';
 import { SnapshotStore } from '../../src/spec/snapshot-store.ts';
@@ -32,7 +33,7 @@ async function started(t: TestContext) {
   const shown = () => conditions()?.map((c) => `${c.type}=${c.status} ${c.reason}`);
   const events = () => server.list(EVENTS);
   const writes = () => server.requests.filter((r) => r.method !== 'GET').length;
-  return { ...parts, clock, leading, make, snapshot, say, progress, conditions, shown, events, writes, due };
+  return { ...parts, clock, leading, make, report, snapshot, say, progress, conditions, shown, events, writes, due };
 }
 
 function finding(more: Partial<Diagnostic> = {}): Diagnostic {
@@ -65,7 +66,7 @@ test('reporter: an object without findings is accepted', async (t) => {
       type: 'Conflicted',
       status: 'False',
       reason: 'NoConflict',
-      message: 'no other object claims the same',
+      message: 'no other object has precedence over this one',
       lastTransitionTime: '2026-01-01T00:00:00Z',
       observedGeneration: 1,
     },
@@ -158,6 +159,95 @@ test('reporter: the way of a change to many sidecars is a few writes, and ends w
   assert.deepEqual([writes(), message()], [2, 'live on 100 of 200 sidecars']);
   await progress({ live: 200, of: 200 });
   assert.deepEqual([writes(), message()], [3, 'live on 200 of 200 sidecars']);
+});
+
+test('reporter: new weights that are live soon are one write, which says so', async (t) => {
+  const { server, clock, progress, conditions, writes } = await started(t);
+  const current = () => conditions()?.[3];
+  await progress({ live: 3, of: 3 });
+  for (let weight = 1; weight <= 20; weight += 1) {
+    const before = writes();
+    const { status } = server.get(WEB.path)!;
+    server.put(WEB.path, {
+      ...WEB.object,
+      spec: { service: 'web', backends: [{ service: 'web-v1', weight }] },
+      status,
+    });
+    for (const live of [0, 1, 2, 3]) {
+      await progress({ live, of: 3 });
+      await clock.advance(50);
+    }
+    assert.equal(current()?.observedGeneration, weight + 1);
+    assert.equal(current()?.status, 'True');
+    assert.equal(writes() - before, 1);
+  }
+});
+
+test('reporter: new weights that do not get through are said within a second', async (t) => {
+  const { server, clock, progress, conditions, writes, due } = await started(t);
+  await progress({ live: 3, of: 3 });
+  const { status } = server.get(WEB.path)!;
+  server.put(WEB.path, { ...WEB.object, spec: { service: 'web', backends: [] }, status });
+  let asked = 0;
+  due.subscribe(() => (asked += 1));
+  await progress({ live: 2, of: 3 });
+  assert.equal(writes(), 1);
+  await clock.advance(1_000);
+  assert.equal(asked, 1);
+  await progress({ live: 2, of: 3 });
+  const { observedGeneration, message, reason } = conditions()![3]!;
+  assert.deepEqual([observedGeneration, message, reason], [2, 'live on 2 of 3 sidecars', 'Pending']);
+});
+
+test('reporter: a sidecar that comes or goes for a moment moves nothing', async (t) => {
+  const { clock, progress, writes } = await started(t);
+  await progress({ live: 3, of: 3 });
+  await clock.advance(60_000);
+  for (const live of [3, 2, 3]) {
+    await progress({ live, of: 3 });
+    await clock.advance(300);
+  }
+  assert.equal(writes(), 1);
+});
+
+test('reporter: what is wrong is said at once, whatever else is under way', async (t) => {
+  const { snapshot, report, progress, shown, signal } = await started(t);
+  await progress({ live: 3, of: 3 });
+  await report({ snapshot: snapshot(), diagnostics: [finding()], progress: () => ({ live: 0, of: 3 }) }, signal);
+  assert.deepEqual(shown()?.slice(1), [
+    'ResolvedRefs=False SMI1203',
+    'Conflicted=False NoConflict',
+    'Programmed=False Pending',
+  ]);
+});
+
+test('reporter: an object that concerns no sidecar is in force nowhere', async (t) => {
+  const { progress, shown, conditions } = await started(t);
+  await progress({ live: 0, of: 0 });
+  assert.equal(shown()?.[3], 'Programmed=False NoSidecars');
+  assert.equal(conditions()?.[3]?.message, 'no sidecar needs it now');
+});
+
+test('reporter: a UDPRoute says that it is accepted and not enforced, and an Event does as well', async (t) => {
+  const { server, report, events, signal } = await started(t);
+  const path = '/apis/specs.smi-spec.io/v1alpha4/namespaces/shop/udproutes/dns';
+  const object = {
+    apiVersion: 'specs.smi-spec.io/v1alpha4',
+    kind: 'UDPRoute',
+    metadata: { name: 'dns', namespace: 'shop' },
+  };
+  server.put(path, { ...object, spec: { matches: { ports: [53] } } });
+  const store = new SnapshotStore();
+  store.replace('UDPRoute', server.list('/apis/specs.smi-spec.io/v1alpha4/udproutes'));
+  const { diagnostics } = compile(store.snapshot());
+  await report({ snapshot: store.snapshot(), diagnostics, progress: () => ({ live: 0, of: 0 }) }, signal);
+  const { conditions } = server.get(path)?.['status'] as { conditions: Condition[] };
+  const says = /^accepted, not enforced by this version/;
+  assert.deepEqual(
+    conditions.filter((c) => says.test(c.message)).map((c) => `${c.type}=${c.status} ${c.reason}`),
+    ['Accepted=True Accepted', 'Programmed=False NotEnforced'],
+  );
+  assert.match(String(events()[0]?.['message']), says);
 });
 
 test('reporter: an object that was deleted and made anew is looked at again', async (t) => {
