@@ -27,20 +27,42 @@ const COLUMNS: readonly Column[] = [
   { title: 'DENIED', align: 'left', cell: refusals },
 ];
 
+/** What moves to lines of its own where the screen is too narrow for the whole table. */
+const DETAILS = new Set(['SPLIT', 'DENIED']);
+
 /**
- * Renders the table, one string per line, without trailing white space. Names come from objects that anybody may
- * write: control characters are dropped, so that none of them reaches the terminal.
+ * Renders the table, one string per line, without trailing white space. Where it is wider than `columns`, what is said
+ * about splits and refusals stands below its row. Names come from objects that anybody may write: control characters
+ * are dropped, so that none of them reaches the terminal.
  */
-export function trafficTable(rows: readonly TrafficRow[]): string[] {
+export function trafficTable(rows: readonly TrafficRow[], columns = Infinity): string[] {
   const sorted = [...rows].sort((a, b) => order(a.source, b.source) || order(a.destination, b.destination));
-  const cells = [COLUMNS.map((c) => c.title), ...sorted.map((row) => COLUMNS.map((c) => printable(c.cell(row))))];
-  const widths = COLUMNS.map((_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)));
+  const wide = aligned(COLUMNS, sorted);
+  if (wide.every((line) => line.length <= columns)) return wide;
+  const [header = '', ...lines] = aligned(
+    COLUMNS.filter((c) => !DETAILS.has(c.title)),
+    sorted,
+  );
+  return [header, ...lines.flatMap((line, i) => [line, ...details(sorted[i])])];
+}
+
+function aligned(columns: readonly Column[], rows: readonly TrafficRow[]): string[] {
+  const cells = [columns.map((c) => c.title), ...rows.map((row) => columns.map((c) => printable(c.cell(row))))];
+  const widths = columns.map((_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)));
   return cells.map((line) =>
     line
-      .map((cell, i) => pad(cell, widths[i] ?? 0, COLUMNS[i]?.align ?? 'left'))
+      .map((cell, i) => pad(cell, widths[i] ?? 0, columns[i]?.align ?? 'left'))
       .join('  ')
       .trimEnd(),
   );
+}
+
+function details(row: TrafficRow | undefined): string[] {
+  if (row === undefined) return [];
+  return COLUMNS.filter((c) => DETAILS.has(c.title))
+    .map((c) => ({ title: c.title.toLowerCase(), cell: printable(c.cell(row)) }))
+    .filter(({ cell }) => cell !== '')
+    .map(({ title, cell }) => `  ${title} ${cell}`);
 }
 
 function shares(row: TrafficRow): string {

@@ -29,7 +29,8 @@ export async function liveTable(
     if (windows.length > (terminal === undefined ? 2 : 6)) windows.shift(); // a terminal shows the last five seconds, smoothly
     const [first, last] = [windows[0], windows.at(-1)];
     if (first !== undefined && last !== undefined && last.at > first.at) {
-      const lines = trafficTable(trafficRows(first.reports, last.reports, (last.at - first.at) / 1000));
+      const traffic = trafficRows(first.reports, last.reports, (last.at - first.at) / 1000);
+      const lines = trafficTable(traffic, terminal?.columns());
       if (drawn > 0) write(`\x1b[${drawn}A\x1b[J`);
       write(`${lines.join('\n')}\n${terminal === undefined ? '\n' : ''}`);
       if (terminal !== undefined) drawn = rows(lines, terminal.columns());

@@ -37,6 +37,18 @@ test('traffic table: says what was refused and why, and leaves out what was not 
   assert.match(trafficTable([denied])[1] ?? '', /0\.0% +- +- +2\.0\/s ACCESS_DENIED$/);
 });
 
+test('traffic table: a narrow screen gets splits and refusals below their row', () => {
+  const denied: TrafficRow = { ...row, source: 'shop/x', refusals: [{ reason: 'ACCESS_DENIED', perSecond: 2 }] };
+  assert.deepEqual(trafficTable([row, denied], 80), [
+    'SOURCE    DESTINATION     RATE  SUCCESS    P50   P99',
+    'shop/web  shop/catalog  21 rps    99.8%  1.2ms  12ms',
+    '  split catalog-v1 90%, catalog-v2 10%',
+    'shop/x    shop/catalog  21 rps    99.8%  1.2ms  12ms',
+    '  split catalog-v1 90%, catalog-v2 10%',
+    '  denied 2.0/s ACCESS_DENIED',
+  ]);
+});
+
 test('traffic table: rows are sorted by source and destination', () => {
   const lines = trafficTable([row, { ...row, source: 'shop/a' }]);
   assert.match(lines[1] ?? '', /^shop\/a/);
