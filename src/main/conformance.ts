@@ -4,6 +4,7 @@ import { textReport, type Report } from '../../conformance/report.ts';
 import { runConformance, selectCases } from '../../conformance/run-conformance.ts';
 import type { ConformanceOptions } from '../cli/conformance.ts';
 import { runLocal } from './local.ts';
+import { untilAbandoned } from './launcher.ts';
 import { processLog } from './process-log.ts';
 import { untilInterrupted } from './signals.ts';
 
@@ -18,7 +19,7 @@ export async function conformance(options: ConformanceOptions): Promise<number> 
     console.error('weft conformance: say which mesh to judge, with either --local or --kubeconfig FILE');
     return 2;
   }
-  const signal = untilInterrupted();
+  const signal = AbortSignal.any([untilInterrupted(), untilAbandoned()]);
   try {
     const described = readCapabilities(options.capabilities ?? WEFT_CAPABILITIES);
     const capabilities = options.stable === undefined ? described : { ...described, stableSeconds: options.stable };

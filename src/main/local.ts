@@ -27,6 +27,7 @@ import { INJECTED } from '../spec/names.ts';
 import { runController } from './controller.ts';
 import { hints } from './demo/hints.ts';
 import { applyDemo } from './demo/manifests.ts';
+import { untilAbandoned } from './launcher.ts';
 import { liveTable } from './live-table.ts';
 import { sidecarCommand, warmSidecars, WEFT } from './local-sidecar.ts';
 import { processLog } from './process-log.ts';
@@ -44,7 +45,7 @@ export interface LocalMesh {
 
 /** `weft local`: a whole mesh on this machine, with a demo to look at. */
 export async function local(options: LocalOptions): Promise<number> {
-  const signal = untilInterrupted();
+  const signal = AbortSignal.any([untilInterrupted(), untilAbandoned()]);
   const log = processLog(options.logLevel, 'local');
   try {
     await runLocal(options, log, (mesh, stop) => present(mesh, options, stop), signal);

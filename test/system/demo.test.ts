@@ -84,6 +84,23 @@ test('weft local: Ctrl-C leaves no process and no folder', async () => {
   );
 });
 
+test('weft local: kill -9 of npm, which started it, ends the mesh as well', async (t) => {
+  const before = meshFolders();
+  const mesh = await startMesh(['--no-demo', '--isolation', 'process'], { npm: true });
+  const children = descendants(mesh.child.pid ?? 0);
+  t.after(() => alive(children).forEach(({ pid }) => process.kill(pid, 'SIGKILL')));
+  assert.ok(children.length > 0);
+  mesh.child.kill('SIGKILL');
+  await mesh.stop();
+  await eventually(async () => {
+    assert.deepEqual(alive(children), []);
+    assert.deepEqual(
+      meshFolders().filter((name) => !before.includes(name)),
+      [],
+    );
+  });
+});
+
 test(
   'weft local: kill -9 leaves no process, and two meshes do not disturb each other',
   { skip: kubectlMissing },

@@ -29,11 +29,18 @@ export interface LocalMesh {
 export const kubectlMissing = spawnSync('kubectl', ['version', '--client']).status !== 0 ? 'needs kubectl' : false;
 
 /** Starts `weft local` with these arguments and waits for the line that begins `mesh ready`. */
-export async function startMesh(args: readonly string[], options: { readonly root?: string } = {}): Promise<LocalMesh> {
+export async function startMesh(
+  args: readonly string[],
+  options: { readonly root?: string; readonly npm?: true } = {},
+): Promise<LocalMesh> {
   const dir = mkdtempSync(join(tmpdir(), 'weft-system-'));
   const kubeconfig = join(dir, 'kubeconfig');
   const program = join(options.root ?? root, 'src/main/weft.cjs');
-  const child = spawn(process.execPath, [program, 'local', '--kubeconfig', kubeconfig, ...args], {
+  const ours = ['--kubeconfig', kubeconfig, ...args];
+  const [command, ...words] =
+    options.npm === true ? ['npm', 'start', '--', ...ours] : [process.execPath, program, 'local', ...ours];
+  const child = spawn(command, words, {
+    cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -57,7 +64,7 @@ export async function startMesh(args: readonly string[], options: { readonly roo
         if (match !== null) return match;
         if (child.exitCode !== null) throw new Error(`weft local ended with ${child.exitCode}:\n${output}`);
         if (deadline.aborted) throw new Error(`no ${String(pattern)} within ${timeoutMs} ms in:\n${output}`);
-        await Promise.race([once(grown, 'text'), new Promise((r) => setTimeout(r, 200))]);
+        await once(grown, 'text', { signal: AbortSignal.timeout(200) }).catch(() => undefined);
       }
     },
     kubectl: (kubectlArgs, stdin) => run('kubectl', ['--kubeconfig', kubeconfig, ...kubectlArgs], stdin),
