@@ -31,7 +31,7 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
     .addOption(new Option('--isolation <how>', 'with --local').choices(['auto', 'netns', 'process']).default('auto'))
     .option('--capabilities <file>', "what the mesh claims and how its modes are switched (default: Weft's own file)")
     .option('--image <name>', 'image of the test pods on a cluster')
-    .option('--filter <text>', 'only cases whose id or title contains this')
+    .option('--filter <text>', 'only cases whose id, group or title contains this (several: with commas between)')
     .option('--junit <file>', 'write a JUnit XML report')
     .option('--yaml <file>', 'write a YAML report with the evidence of every case')
     .option('--parallel <n>', 'cases at once', wholeNumber(1), 8)

@@ -12,6 +12,25 @@ export interface Edit {
   readonly to: string;
 }
 
+/** A change of one line. */
+export interface LineEdit {
+  readonly file: string;
+  /** The whole line without its indentation; must occur exactly once in the file. */
+  readonly line: string;
+  readonly becomes: string;
+}
+
+/** The same change, as a change of one place. @throws Error when no line, or more than one, reads so */
+export function editOfLine({ file, line, becomes }: LineEdit): Edit {
+  const found = readFileSync(join(root, file), 'utf8')
+    .split('\n')
+    .filter((each) => each.trim() === line);
+  if (found.length !== 1)
+    throw new Error(`${file} has ${found.length} lines that read ${JSON.stringify(line)}; it needs exactly one`);
+  const whole = found[0]!;
+  return { file, from: `\n${whole}\n`, to: `\n${whole.replace(line, () => becomes)}\n` };
+}
+
 /** A copy of the project with a fault in it. The project itself has no switches that break it. */
 export interface BrokenCheckout {
   readonly root: string;

@@ -1,0 +1,91 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Report } from '../../conformance/report.ts';
+import { editOfLine } from './broken-checkout.ts';
+import { judgeCopy, NoReport } from './judge-copy.ts';
+import { MUTANTS, type Mutant } from './mutant-list.ts';
+import { readTable, writeTable } from './mutant-table.ts';
+
+// npm run mutants -- [--write] [--seconds N] [mutant ...]
+// Puts one fault after the other into a copy of the sources and judges the mesh that comes of it with the conformance
+// suite: first the cases that should notice, then, if none did, all of them. A fault that nobody notices is a missing
+// check. --write records who noticed in docs/conformance.md; --seconds begins no other mutant after that long.
+
+const DOCUMENT = new URL('../../docs/conformance.md', import.meta.url);
+const MOST_MS = 10 * 60_000;
+
+const { values, positionals } = parseArgs({
+  options: { write: { type: 'boolean', default: false }, seconds: { type: 'string', default: 'Infinity' } },
+  allowPositionals: true,
+});
+const unknown = positionals.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
+if (unknown.length > 0)
+  throw new Error(`no mutant ${unknown.join(', ')}; there are ${MUTANTS.map(({ name }) => name).join(', ')}`);
+const chosen = MUTANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+for (const mutant of MUTANTS) editOfLine(mutant); // an error in the list is better known before an hour has passed
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+try {
+  process.exitCode = (await judgeAll()) ? 0 : 1;
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error;
+  process.exitCode = 130;
+}
+
+/** Whether every mutant was noticed. */
+async function judgeAll(): Promise<boolean> {
+  const until = Date.now() + Number(values.seconds) * 1000;
+  const excused = new Set(failedOf(await played('unbroken', [], firstOf(chosen))));
+  if (excused.size > 0) console.log(`do not count, because they fail without a fault: ${[...excused].join(', ')}`);
+  let unnoticed = 0;
+  for (const mutant of chosen) {
+    if (Date.now() > until) {
+      console.log(`no time left for ${mutant.name}`);
+      continue;
+    }
+    const began = performance.now();
+    const caught = await whoNotices(mutant, excused);
+    if (caught.length === 0) unnoticed++;
+    const seconds = Math.round((performance.now() - began) / 1000);
+    console.log(`${mutant.name.padEnd(34)} ${String(seconds).padStart(4)} s  ${caught.join(', ') || 'NOBODY NOTICED'}`);
+    if (values.write) record(mutant.name, caught);
+  }
+  return unnoticed === 0;
+}
+
+async function whoNotices(mutant: Mutant, excused: ReadonlySet<string>): Promise<string[]> {
+  const noticed = async (cases: readonly string[]) => {
+    const failed = failedOf(await played(mutant.name, [mutant], cases));
+    return failed.filter((id) => !excused.has(id));
+  };
+  const caught = await noticed(mutant.first);
+  return caught.length > 0 ? caught : noticed([]);
+}
+
+/** Plays these cases, or all, on a mesh with these faults. A mesh that does not come up is noticed by whoever waits for it. */
+async function played(name: string, faults: readonly Mutant[], cases: readonly string[]): Promise<Report | undefined> {
+  const args = ['--parallel', '6', ...(cases.length === 0 ? [] : ['--filter', cases.join(',')])];
+  const edits = faults.map(editOfLine);
+  const times = { propagationSeconds: 5, stableSeconds: 1, mostMs: MOST_MS };
+  try {
+    return await judgeCopy({ name, edits, ...times, args, signal: interrupted.signal });
+  } catch (error) {
+    if (error instanceof NoReport && faults.length > 0) console.log(`${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+function failedOf(report: Report | undefined): string[] {
+  return (report?.cases ?? []).filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
+}
+
+function firstOf(mutants: readonly Mutant[]): string[] {
+  return [...new Set(mutants.flatMap(({ first }) => first))];
+}
+
+/** Read and written anew for each mutant: several runs may share the work. */
+function record(name: string, caught: readonly string[]): void {
+  const document = readFileSync(DOCUMENT, 'utf8');
+  writeFileSync(DOCUMENT, writeTable(document, MUTANTS, new Map([...readTable(document), [name, caught]])));
+}
