@@ -26,7 +26,7 @@ const PAUSE_MS = 100;
  * @throws when the API server refuses one, or does not serve it in time
  */
 export async function applyCrds(options: ApplyCrdsOptions, signal: AbortSignal): Promise<void> {
-  await inParallel(options.crds, 5, async (crd) => {
+  await inParallel(options.crds, 8, async (crd) => {
     await apply(options, crd, signal);
     await established(options, crd.metadata.name, signal);
   });

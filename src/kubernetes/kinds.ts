@@ -17,6 +17,7 @@ const PLURALS: Readonly<Record<SnapshotKind, string>> = {
   ReplicaSet: 'replicasets',
   Job: 'jobs',
   TrafficTarget: 'traffictargets',
+  IdentityBinding: 'identitybindings',
   HTTPRouteGroup: 'httproutegroups',
   TCPRoute: 'tcproutes',
   UDPRoute: 'udproutes',

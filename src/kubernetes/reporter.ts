@@ -121,8 +121,8 @@ function findingKey({ object, code, path, message }: Diagnostic): string {
 }
 
 function smiObjects(snapshot: Snapshot): SmiObject[] {
-  const { trafficTargets, httpRouteGroups, tcpRoutes, udpRoutes, trafficSplits } = snapshot;
-  return [trafficTargets, httpRouteGroups, tcpRoutes, udpRoutes, trafficSplits].flatMap(
+  const { trafficTargets, identityBindings, httpRouteGroups, tcpRoutes, udpRoutes, trafficSplits } = snapshot;
+  return [trafficTargets, identityBindings, httpRouteGroups, tcpRoutes, udpRoutes, trafficSplits].flatMap(
     (map: ReadonlyMap<string, SmiObject>) => [...map.values()],
   );
 }

@@ -2,6 +2,7 @@ import { type Json, present, typeName } from './json.ts';
 import type {
   HTTPMatch,
   HTTPRouteGroup,
+  IdentityBinding,
   IdentitySubject,
   PortMatch,
   TCPRoute,
@@ -37,6 +38,22 @@ function readRule(rule: Json): TrafficTargetRule {
     name: rule.at('name').string(),
     matches: rule.at('matches').strings(),
   });
+}
+
+export function readIdentityBindingSpec(spec: Json): IdentityBinding['spec'] {
+  if (spec.absent) return undefined;
+  const schemes = spec.at('schemes');
+  if (schemes.absent) return {};
+  const matchLabels = schemes.at('podLabelSelector').at('matchLabels');
+  const labels = matchLabels.stringMap();
+  return {
+    schemes: present({
+      // an empty selector would select every pod; Go clients write it where they mean none (`smi.md` 1.2)
+      podLabelSelector: labels.size === 0 ? undefined : { matchLabels: labels },
+      spiffeIdentities: schemes.at('spiffeIdentities').strings(),
+      serviceAccount: schemes.at('serviceAccount').optionalString() || undefined,
+    }),
+  };
 }
 
 export function readHTTPRouteGroupSpec(spec: Json): HTTPRouteGroup['spec'] {

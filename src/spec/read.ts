@@ -6,10 +6,16 @@ import { leftovers } from './leftovers.ts';
 import type { ObjectMeta } from './meta.ts';
 import { readEndpointSlice, readPodSpec, readPodStatus, readServiceSpec } from './read-kubernetes.ts';
 import { readMeta } from './read-meta.ts';
-import { readHTTPRouteGroupSpec, readPortRouteSpec, readTrafficSplitSpec, readTrafficTargetSpec } from './read-smi.ts';
-import type { HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
+import {
+  readHTTPRouteGroupSpec,
+  readIdentityBindingSpec,
+  readPortRouteSpec,
+  readTrafficSplitSpec,
+  readTrafficTargetSpec,
+} from './read-smi.ts';
+import type { HTTPRouteGroup, IdentityBinding, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
 
-export type SmiObject = TrafficTarget | HTTPRouteGroup | TCPRoute | UDPRoute | TrafficSplit;
+export type SmiObject = TrafficTarget | IdentityBinding | HTTPRouteGroup | TCPRoute | UDPRoute | TrafficSplit;
 export type ClusterObject = Namespace | ServiceAccount | Service | EndpointSlice | Pod | WorkloadOwner;
 export type SnapshotObject = SmiObject | ClusterObject;
 export type SnapshotKind = SnapshotObject['kind'];
@@ -70,6 +76,8 @@ function readSmi(apiVersion: string, kind: SmiObject['kind'], metadata: ObjectMe
   switch (kind) {
     case 'TrafficTarget':
       return withSpec({ apiVersion, kind, metadata }, readTrafficTargetSpec(spec));
+    case 'IdentityBinding':
+      return withSpec({ apiVersion, kind, metadata }, readIdentityBindingSpec(spec));
     case 'HTTPRouteGroup':
       return withSpec({ apiVersion, kind, metadata }, readHTTPRouteGroupSpec(spec));
     case 'TCPRoute':

@@ -1,9 +1,9 @@
 import type { KubernetesObject } from './meta.ts';
 
 /**
- * The SMI kinds in the hub version, which is the newest one: access v1alpha3 (v1alpha4's IdentityBinding comes with the
- * older versions), specs v1alpha4, split v1alpha4. Everything that reads SMI objects reads these; other versions are
- * converted at the border (`convert.ts`). Optional means what the CRD says: it may be missing from a stored object.
+ * The SMI kinds in the hub version, which is the newest one: access v1alpha4, specs v1alpha4, split v1alpha4.
+ * Everything that reads SMI objects reads these; other versions are converted at the border (`convert.ts`). Optional
+ * means what the CRD says: it may be missing from a stored object.
  */
 export interface TrafficTarget extends KubernetesObject {
   readonly kind: 'TrafficTarget';
@@ -14,7 +14,7 @@ export interface TrafficTarget extends KubernetesObject {
   };
 }
 
-/** `kind` is ServiceAccount for all that grants access today; other kinds are admitted and grant nothing. */
+/** `kind` is ServiceAccount or IdentityBinding; other kinds are admitted (older versions say free text) and grant nothing. */
 export interface IdentitySubject {
   readonly kind: string;
   readonly name: string;
@@ -27,6 +27,25 @@ export interface TrafficTargetRule {
   readonly name: string;
   /** Names of entries of the group; absent means all (`smi.md` 2.1 item 4). */
   readonly matches?: readonly string[];
+}
+
+/** A set of workloads of the binding's own namespace, for a TrafficTarget to name (access v1alpha4). */
+export interface IdentityBinding extends KubernetesObject {
+  readonly kind: 'IdentityBinding';
+  readonly spec?: { readonly schemes?: IdentitySchemes };
+}
+
+/**
+ * Ways to say which workloads are meant; a workload is in the set when one of them holds. `null` and empty objects, as Go
+ * clients write them, are read as absent. An object that is older than the CRD may hold podLabelSelector and
+ * serviceAccount together, which exclude each other: `compile/` decides what that means.
+ */
+export interface IdentitySchemes {
+  readonly podLabelSelector?: { readonly matchLabels: ReadonlyMap<string, string> };
+  /** As written: only `spiffe://…` can be anybody's (`smi.md` A21). */
+  readonly spiffeIdentities?: readonly string[];
+  /** Name of a ServiceAccount of the binding's namespace. */
+  readonly serviceAccount?: string;
 }
 
 export interface HTTPRouteGroup extends KubernetesObject {

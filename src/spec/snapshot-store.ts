@@ -16,6 +16,7 @@ export const SNAPSHOT_FIELDS: Readonly<Record<SnapshotKind, MapField>> = {
   ReplicaSet: 'workloadOwners',
   Job: 'workloadOwners',
   TrafficTarget: 'trafficTargets',
+  IdentityBinding: 'identityBindings',
   HTTPRouteGroup: 'httpRouteGroups',
   TCPRoute: 'tcpRoutes',
   UDPRoute: 'udpRoutes',

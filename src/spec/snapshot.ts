@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
 import type { EndpointSlice, Namespace, Pod, Service, ServiceAccount, WorkloadOwner } from './kubernetes.ts';
-import type { HTTPRouteGroup, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
+import type { HTTPRouteGroup, IdentityBinding, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
 
 /**
  * Everything that was asked, at one moment. Immutable: a change makes a new Snapshot that shares every unchanged object
@@ -16,6 +16,7 @@ export interface Snapshot {
   /** Key `kind/namespace/name`. */
   readonly workloadOwners: ReadonlyMap<string, WorkloadOwner>;
   readonly trafficTargets: ReadonlyMap<string, TrafficTarget>;
+  readonly identityBindings: ReadonlyMap<string, IdentityBinding>;
   readonly httpRouteGroups: ReadonlyMap<string, HTTPRouteGroup>;
   readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
   readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
@@ -35,6 +36,7 @@ export const emptySnapshot: Snapshot = {
   pods: new Map(),
   workloadOwners: new Map(),
   trafficTargets: new Map(),
+  identityBindings: new Map(),
   httpRouteGroups: new Map(),
   tcpRoutes: new Map(),
   udpRoutes: new Map(),

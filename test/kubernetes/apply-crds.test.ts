@@ -32,7 +32,7 @@ test('apply CRDs: installs all of them and waits until they are served', async (
   const { server, apply, establish } = await started(t);
   let done = false;
   const applying = apply().then(() => (done = true));
-  await eventually(() => server.list(CRDS).length === 5);
+  await eventually(() => server.list(CRDS).length === loadCrds().length);
   assert.equal(done, false);
   establish();
   await applying;
@@ -41,7 +41,7 @@ test('apply CRDs: installs all of them and waits until they are served', async (
 test('apply CRDs: changes nothing where everything is as it should be', async (t) => {
   const { server, apply, establish, writes } = await started(t);
   const applying = apply();
-  await eventually(() => server.list(CRDS).length === 5);
+  await eventually(() => server.list(CRDS).length === loadCrds().length);
   establish();
   await applying;
   for (const crd of server.list(CRDS)) {
@@ -69,7 +69,7 @@ test('apply CRDs: brings foreign ones up to date, keeping labels, conversion, an
   });
   establish();
   const applying = apply();
-  await eventually(() => server.list(CRDS).length === 5);
+  await eventually(() => server.list(CRDS).length === loadCrds().length);
   establish();
   await applying;
   const { metadata, spec } = server.get(SPLITS) as Stored & { spec: Record<string, unknown> };
@@ -106,7 +106,7 @@ test('apply CRDs: a CRD that is never served is an error with the server’s rea
   const { server, apply } = await started(t);
   const clock = new FakeClock();
   const failed = assert.rejects(apply({ clock, timeoutMs: 1_000 }), /trafficsplits.* after 1000 ms: name ts is taken/);
-  await eventually(() => server.list(CRDS).length === 5);
+  await eventually(() => server.list(CRDS).length === loadCrds().length);
   const conditions = [{ type: 'NamesAccepted', status: 'False', message: 'name ts is taken' }];
   server.put(SPLITS, { ...(server.get(SPLITS) as Stored), status: { conditions } }, true);
   for (const crd of server.list(CRDS)) {

@@ -83,7 +83,7 @@ test('embedded API server: installing the CRDs again changes none of them', asyn
 test('embedded API server: refuses and admits what the validators refuse and admit', async (t) => {
   const { create } = await started(t);
   const validator = smiValidator(loadCrds());
-  const targets = '/apis/access.smi-spec.io/v1alpha3/namespaces/shop/traffictargets';
+  const targets = '/apis/access.smi-spec.io/v1alpha4/namespaces/shop/traffictargets';
   const groups = '/apis/specs.smi-spec.io/v1alpha4/namespaces/shop/httproutegroups';
   const splits = '/apis/split.smi-spec.io/v1alpha4/namespaces/shop/trafficsplits';
   const { destination, sources } = targetSpec();

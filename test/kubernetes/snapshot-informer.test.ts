@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { watchedKinds } from '../../src/kubernetes/kinds.ts';
 import { snapshotInformer } from '../../src/kubernetes/snapshot-informer.ts';
 import { fail, reply } from './fake-api-server.ts';
 import { eventually, service, setup, split } from './setup.ts';
 
-const KINDS = 12;
+const KINDS = watchedKinds().length;
 const SERVICES = '/api/v1/services';
 
 async function started(t: TestContext) {

@@ -13,6 +13,7 @@ test('crds: every kind that SMI publishes is there with the names that clients u
     [group, n.kind, n.listKind, n.plural, n.singular, n.shortNames?.join(), scope].join(' '),
   );
   assert.deepEqual(names.sort(), [
+    'access.smi-spec.io IdentityBinding IdentityBindingList identitybindings identitybinding ib Namespaced',
     'access.smi-spec.io TrafficTarget TrafficTargetList traffictargets traffictarget tt Namespaced',
     'specs.smi-spec.io HTTPRouteGroup HTTPRouteGroupList httproutegroups httproutegroup htr Namespaced',
     'specs.smi-spec.io TCPRoute TCPRouteList tcproutes tcproute tr Namespaced',

@@ -1,6 +1,6 @@
 /** Well-formed SMI objects of the newest versions, as a client would send them; a spec of null is left out. */
 export function trafficTarget(spec: unknown = targetSpec()) {
-  return object('access.smi-spec.io/v1alpha3', 'TrafficTarget', 'web', spec);
+  return object('access.smi-spec.io/v1alpha4', 'TrafficTarget', 'web', spec);
 }
 
 export function targetSpec() {
@@ -9,6 +9,10 @@ export function targetSpec() {
     sources: [{ kind: 'ServiceAccount', name: 'shop', namespace: 'front' }],
     rules: [{ kind: 'HTTPRouteGroup', name: 'web', matches: ['get'] }],
   };
+}
+
+export function identityBinding(schemes: unknown) {
+  return object('access.smi-spec.io/v1alpha4', 'IdentityBinding', 'web', { schemes });
 }
 
 export function routeGroup(...matches: unknown[]) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readObject, readSmiObject } from '../../src/spec/read.ts';
-import { portRoute, routeGroup, split, targetSpec, trafficSplit, trafficTarget } from './objects.ts';
+import { identityBinding, portRoute, routeGroup, split, targetSpec, trafficSplit, trafficTarget } from './objects.ts';
 
 function spec(raw: unknown): unknown {
   const { object, diagnostics } = readObject(raw);
@@ -103,7 +103,7 @@ test('reader: a name that is missing is an error', () => {
 
 test('reader: kinds and versions that are not known are errors, not exceptions', () => {
   assert.deepEqual(codes({ ...split(1), apiVersion: 'split.smi-spec.io/v1' }), ['SMI0002 apiVersion']);
-  assert.deepEqual(codes({ ...split(1), apiVersion: 'access.smi-spec.io/v1alpha4' }), ['SMI0002 apiVersion']);
+  assert.deepEqual(codes({ ...split(1), apiVersion: 'access.smi-spec.io/v1alpha3' }), ['SMI0002 apiVersion']);
   assert.deepEqual(codes({ ...split(1), kind: 'ConfigMap' }), ['SMI0003 kind']);
   const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'a' } };
   assert.ok(readObject(service).object);
@@ -136,4 +136,23 @@ test('reader: never throws, whatever the JSON', () => {
     }),
     { numRuns: 3_000 },
   );
+});
+
+test('read: an IdentityBinding keeps its schemes; what Go clients write for none is none', () => {
+  const full = {
+    podLabelSelector: { matchLabels: { app: 'web', tier: 'front' } },
+    spiffeIdentities: ['spiffe://cluster.local/ns/shop/sa/web', 'no-scheme'],
+    serviceAccount: 'web',
+  };
+  assert.deepEqual(spec(identityBinding(full)), {
+    schemes: {
+      podLabelSelector: { matchLabels: new Map(Object.entries(full.podLabelSelector.matchLabels)) },
+      spiffeIdentities: full.spiffeIdentities,
+      serviceAccount: 'web',
+    },
+  });
+  const none = { podLabelSelector: { matchLabels: null }, spiffeIdentities: null, serviceAccount: '' };
+  assert.deepEqual(spec(identityBinding(none)), { schemes: {} });
+  assert.deepEqual(spec(identityBinding({ podLabelSelector: {} })), { schemes: {} });
+  assert.deepEqual(codes(identityBinding({ serviceAccount: 1 })), ['SMI0001 spec.schemes.serviceAccount']);
 });

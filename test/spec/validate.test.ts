@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { loadCrds } from '../../src/spec/crds.ts';
 import { smiValidator } from '../../src/spec/validate.ts';
-import { portRoute, routeGroup, split, targetSpec, trafficSplit, trafficTarget } from './objects.ts';
+import { identityBinding, portRoute, routeGroup, split, targetSpec, trafficSplit, trafficTarget } from './objects.ts';
 
 const validator = smiValidator(loadCrds());
 
@@ -23,6 +23,12 @@ const admitted: Readonly<Record<string, unknown>> = {
   'the official suite’s port as text': trafficTarget({
     ...targetSpec(),
     destination: { kind: 'ServiceAccount', name: 'web', port: '9091' },
+  }),
+  'an IdentityBinding by labels': identityBinding({ podLabelSelector: { matchLabels: { app: 'web' } } }),
+  'an IdentityBinding as a Go client writes it': identityBinding({
+    podLabelSelector: { matchLabels: null },
+    spiffeIdentities: null,
+    serviceAccount: 'web',
   }),
   'an HTTPRouteGroup without a match': routeGroup(),
   'an HTTPRouteGroup without spec, its matches at the root': {
@@ -84,11 +90,23 @@ const condition = { type: 'A', status: 'True', reason: 'R', message: '', lastTra
 const refused: readonly (readonly [what: string, raw: unknown, path: string, message: RegExp])[] = [
   [
     'a TrafficTarget without sources (smi.md check 5)',
-    trafficTarget({ destination, rules }),
+    { ...trafficTarget({ destination, rules }), apiVersion: 'access.smi-spec.io/v1alpha3' },
     'spec.sources',
     /required/,
   ],
-  ['a TrafficTarget without rules', trafficTarget({ destination, sources }), 'spec.rules', /required/],
+  [
+    'a TrafficTarget without rules',
+    { ...trafficTarget({ destination, sources }), apiVersion: 'access.smi-spec.io/v1alpha3' },
+    'spec.rules',
+    /required/,
+  ],
+  ['an IdentityBinding without schemes (smi.md check 18)', identityBinding({}), 'spec.schemes', /fewer than 1/],
+  [
+    'an IdentityBinding of no SPIFFE ids',
+    identityBinding({ spiffeIdentities: [] }),
+    'spec.schemes.spiffeIdentities',
+    /fewer than 1/,
+  ],
   ['a TrafficTarget without destination', trafficTarget({ sources, rules }), 'spec.destination', /required/],
   [
     'a source without name',
