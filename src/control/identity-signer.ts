@@ -78,7 +78,7 @@ export function identitySigner(options: IdentitySignerOptions): IdentitySigner {
   function sign(caller: Caller, publicKey: string): SignerReply {
     const identity = spiffeId({ trustDomain: authority.trustDomain, ...caller });
     try {
-      const { serial, ...signed } = authority.sign({ identity, publicKey });
+      const { serial, ...signed } = authority.sign({ identity, pod: caller.podUid, publicKey });
       log.info('identity signed', {
         identity,
         pod: caller.pod,

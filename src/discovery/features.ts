@@ -9,6 +9,8 @@ export const FEATURES = [
   'access-http',
   /** Inbound: mode `audit`. Security: an older proxy would not know whether to let in. */
   'access-audit',
+  /** Inbound: rules for single pods. Security. */
+  'access-pods',
   /** Routes that look at the request (TrafficSplit `matches`). */
   'route-matches',
   /** Pods that are called by their own address. Without it such calls go in plain, and the far side judges them so. */
@@ -50,22 +52,28 @@ function fit(resource: Resource, features: ReadonlySet<string>): Fitted {
   }
 }
 
+const RESTART = 'restart the pod to get a newer proxy';
+
 /** A grant that the proxy cannot judge is not given; a mode that it does not know becomes deny. */
 function fitInbound(resource: InboundResource, features: ReadonlySet<string>): Fitted {
   const losses: string[] = [];
   let { mode, rules } = resource;
   if (mode === 'audit' && !features.has('access-audit')) {
     mode = 'deny';
-    losses.push('the proxy does not know mode audit and denies instead; restart the pod to get a newer proxy');
+    losses.push(`the proxy does not know mode audit and denies instead; ${RESTART}`);
   }
   if (!features.has('access-http')) {
     const unknown = rules.filter((rule: AccessRule) => rule.http !== undefined);
     rules = rules.filter((rule: AccessRule) => rule.http === undefined);
     for (const { name } of unknown) {
-      losses.push(
-        `the proxy does not know HTTP rules: what ${name} grants is denied; restart the pod to get a newer proxy`,
-      );
+      losses.push(`the proxy does not know HTTP rules: what ${name} grants is denied; ${RESTART}`);
     }
+  }
+  if (!features.has('access-pods')) {
+    for (const { name } of rules.filter((rule) => rule.pods !== undefined)) {
+      losses.push(`the proxy does not know rules for single pods: what ${name} grants to these is denied; ${RESTART}`);
+    }
+    rules = rules.map(({ pods: _, ...rule }) => rule);
   }
   return losses.length === 0 ? { resource, losses } : { resource: { ...resource, mode, rules }, losses };
 }

@@ -123,6 +123,7 @@ const inbound = object<InboundResource>({
     object<AccessRule>({
       name: text,
       principals: list(text),
+      pods: optional(list(text)),
       ports: optional(list(port)),
       http: optional(list(match)),
     }),

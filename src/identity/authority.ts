@@ -21,6 +21,8 @@ export type AuthorityState =
 export interface SigningRequest {
   /** SPIFFE ID, decided by the caller from a reviewed token, never from the request. */
   readonly identity: string;
+  /** UID of the pod whose key it is, from the reviewed token as well. Undefined for what is no pod. */
+  readonly pod?: string;
   /** PEM: a signing request or a SubjectPublicKeyInfo; only its key is used. */
   readonly publicKey: string;
   /** For servers that are dialled by name or address. */
@@ -47,7 +49,7 @@ export interface Authority {
   readonly trustBundle: Watch<readonly string[]>;
   /**
    * Signs a leaf for 24 hours, or less when the issuer ends before.
-   * @throws BadPublicKey for a key that is not accepted; Error for an identity outside the trust domain
+   * @throws BadPublicKey for a key that is not accepted; Error for an identity outside the trust domain or an impossible UID
    */
   sign(request: SigningRequest): SignedCertificate;
   /**
@@ -118,6 +120,9 @@ class OwnAuthority implements Authority {
     if (identity?.trustDomain !== this.trustDomain) {
       throw new Error(`${request.identity} is no workload identity of trust domain ${this.trustDomain}`);
     }
+    if (request.pod !== undefined && !/^[A-Za-z0-9-]{1,64}$/.test(request.pod)) {
+      throw new Error(`${JSON.stringify(request.pod)} is no UID of a pod`);
+    }
     const publicKey = readPublicKey(request.publicKey);
     const { signing } = this.#current();
     const issuers = splitPem(signing.certificate).map((pem) => new X509Certificate(pem));
@@ -129,6 +134,7 @@ class OwnAuthority implements Authority {
     const pem = buildCertificate(
       {
         commonName: identity.serviceAccount,
+        ...(request.pod === undefined ? {} : { uid: request.pod }),
         publicKey,
         notBefore,
         notAfter,

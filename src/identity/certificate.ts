@@ -11,6 +11,8 @@ const CONTEXT = 0x80 as forge.asn1.Class;
 /** What a certificate shall say. Building is node-forge's ASN.1; keys and signatures are node:crypto. */
 export interface CertificateFields {
   readonly commonName: string;
+  /** Attribute UID of the subject. */
+  readonly uid?: string;
   readonly publicKey: KeyObject;
   /** Milliseconds since 1970; certificates count in seconds, rounded down. */
   readonly notBefore: number;
@@ -23,6 +25,7 @@ export interface CertificateFields {
   /** Overrides for tests of what must be refused; a certificate of ours never sets them. */
   readonly unusual?: {
     readonly usageBits?: number;
+    readonly uids?: readonly string[];
     readonly purposes?: readonly string[];
     readonly extensions?: readonly { readonly oid: string; readonly critical: boolean; readonly der: Buffer }[];
   };
@@ -47,7 +50,7 @@ const CERT_AND_CRL_SIGN = 0x06;
  */
 export function buildCertificate(fields: CertificateFields, issuer: Issuer): string {
   const algorithm = signatureAlgorithm(issuer.privateKey);
-  const subject = name(fields.commonName);
+  const subject = name(fields.commonName, fields.unusual?.uids ?? (fields.uid === undefined ? [] : [fields.uid]));
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40; // positive, and always 16 bytes (RFC 5280 4.1.2.2)
   const tbs = sequence([
@@ -148,9 +151,13 @@ function signatureAlgorithm(key: KeyObject): Node {
   throw new Error(`a CA key of type ${key.asymmetricKeyType} is not supported: use ECDSA P-256 or RSA`);
 }
 
-/** `O=weft, CN=...`; names are told apart by their common name. */
-function name(commonName: string): Node {
-  return sequence([attribute('2.5.4.10', 'weft'), attribute('2.5.4.3', commonName.slice(0, 64))]);
+/** `O=weft, CN=..., UID=...`; names are told apart by their common name. */
+function name(commonName: string, uids: readonly string[]): Node {
+  return sequence([
+    attribute('2.5.4.10', 'weft'),
+    attribute('2.5.4.3', commonName.slice(0, 64)),
+    ...uids.map((uid) => attribute('0.9.2342.19200300.100.1.1', uid)),
+  ]);
 }
 
 function attribute(type: string, value: string): Node {

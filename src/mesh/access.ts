@@ -2,6 +2,14 @@ import { httpMatcher, type HttpMatcher } from './http-matcher.ts';
 import { pathOf } from './path.ts';
 import type { AccessRule, InboundProbe, InboundResource, PolicyMode } from './resources.ts';
 
+/** Who asks, as far as a verified certificate says it. */
+export interface AccessPeer {
+  /** SPIFFE ID; undefined without one. */
+  readonly identity: string | undefined;
+  /** UID of the pod that the certificate was issued to; undefined when it does not say. */
+  readonly pod: string | undefined;
+}
+
 /**
  * Answers, for one version of a pod's inbound policy, who may do what. It only says what is granted: what happens
  * without a grant is the mode's business (deny refuses, audit counts, permissive does not ask).
@@ -20,12 +28,11 @@ export interface AccessMatcher {
   hasHttpProbe(port: number): boolean;
 
   /**
-   * The rule that lets a request in, or undefined. `peer` is the verified SPIFFE ID, undefined without one; `path` is
-   * the normal form without query where `enforcesHttp`, else as it came. Grants of any bytes allow HTTP as well
-   * (`smi.md` A6).
+   * The rule that lets a request in, or undefined. `path` is the normal form without query where `enforcesHttp`, else as
+   * it came. Grants of any bytes allow HTTP as well (`smi.md` A6).
    */
   http(
-    peer: string | undefined,
+    peer: AccessPeer,
     port: number,
     method: string,
     path: string,
@@ -34,7 +41,7 @@ export interface AccessMatcher {
   ): string | undefined;
 
   /** The rule that lets any bytes in, or undefined. Rules for HTTP do not grant raw TCP (`smi.md` A7). */
-  tcp(peer: string | undefined, port: number): string | undefined;
+  tcp(peer: AccessPeer, port: number): string | undefined;
 
   /**
    * The pod's own probe that a request without identity is, or undefined (`smi.md` A15): exactly its port, path and
@@ -59,25 +66,29 @@ export function accessMatcher(inbound: InboundResource): AccessMatcher {
 
 interface CompiledRule {
   readonly name: string;
+  readonly rule: AccessRule;
   /** Undefined = every port. */
   readonly ports: readonly number[] | undefined;
   /** Undefined = any bytes. */
   readonly http: HttpMatcher | undefined;
 }
 
-const NO_RULES: readonly CompiledRule[] = [];
+const NO_PODS: readonly string[] = [];
 
 class CompiledAccess implements AccessMatcher {
   readonly mode: PolicyMode;
-  /** A peer's grants of any bytes come first: they are the cheaper answer. */
-  readonly #byPeer: ReadonlyMap<string, readonly CompiledRule[]>;
+  /** Grants of any bytes come first: they are the cheaper answer. */
+  readonly #byIdentity: ReadonlyMap<string, readonly CompiledRule[]>;
+  readonly #byPod: ReadonlyMap<string, readonly CompiledRule[]>;
   readonly #httpPorts: ReadonlySet<number>;
   readonly #httpEverywhere: boolean;
   readonly #probes: readonly InboundProbe[];
 
   constructor(inbound: InboundResource) {
     this.mode = inbound.mode;
-    this.#byPeer = rulesByPeer(inbound.rules);
+    const rules = compiledRules(inbound.rules);
+    this.#byIdentity = rulesBy(rules, ({ rule }) => rule.principals);
+    this.#byPod = rulesBy(rules, ({ rule }) => rule.pods ?? NO_PODS);
     const http = inbound.mode === 'permissive' ? [] : inbound.rules.filter((rule) => rule.http !== undefined);
     this.#httpEverywhere = http.some((rule) => rule.ports === undefined);
     this.#httpPorts = new Set(http.flatMap((rule) => rule.ports ?? []));
@@ -93,30 +104,28 @@ class CompiledAccess implements AccessMatcher {
   }
 
   http(
-    peer: string | undefined,
+    peer: AccessPeer,
     port: number,
     method: string,
     path: string,
     authority: string,
     headers: readonly string[],
   ): string | undefined {
-    if (peer === undefined) return undefined;
-    const rules = this.#byPeer.get(peer) ?? NO_RULES;
-    for (const rule of rules) {
-      if (rule.ports !== undefined && !rule.ports.includes(port)) continue;
-      if (rule.http === undefined || rule.http(method, path, authority, headers)) return rule.name;
-    }
-    return undefined;
+    if (peer.identity === undefined) return undefined;
+    const byIdentity = this.#byIdentity.get(peer.identity);
+    const granted = byIdentity && grantOfHttp(byIdentity, port, method, path, authority, headers);
+    if (granted !== undefined || peer.pod === undefined) return granted;
+    const byPod = this.#byPod.get(peer.pod);
+    return byPod && grantOfHttp(byPod, port, method, path, authority, headers);
   }
 
-  tcp(peer: string | undefined, port: number): string | undefined {
-    if (peer === undefined) return undefined;
-    const rules = this.#byPeer.get(peer) ?? NO_RULES;
-    for (const rule of rules) {
-      if (rule.http !== undefined) return undefined; // sorted: only HTTP rules follow
-      if (rule.ports === undefined || rule.ports.includes(port)) return rule.name;
-    }
-    return undefined;
+  tcp(peer: AccessPeer, port: number): string | undefined {
+    if (peer.identity === undefined) return undefined;
+    const byIdentity = this.#byIdentity.get(peer.identity);
+    const granted = byIdentity && grantOfTcp(byIdentity, port);
+    if (granted !== undefined || peer.pod === undefined) return granted;
+    const byPod = this.#byPod.get(peer.pod);
+    return byPod && grantOfTcp(byPod, port);
   }
 
   httpProbe(port: number, method: string, path: string): string | undefined {
@@ -137,16 +146,46 @@ class CompiledAccess implements AccessMatcher {
 /** https://github.com/grpc/grpc/blob/master/doc/health-checking.md: what kubelets call. */
 const GRPC_HEALTH_CHECK = '/grpc.health.v1.Health/Check';
 
-function rulesByPeer(rules: readonly AccessRule[]): Map<string, CompiledRule[]> {
-  const byPeer = new Map<string, CompiledRule[]>();
+function grantOfHttp(
+  rules: readonly CompiledRule[],
+  port: number,
+  method: string,
+  path: string,
+  authority: string,
+  headers: readonly string[],
+): string | undefined {
+  for (const rule of rules) {
+    if (rule.ports !== undefined && !rule.ports.includes(port)) continue;
+    if (rule.http === undefined || rule.http(method, path, authority, headers)) return rule.name;
+  }
+  return undefined;
+}
+
+function grantOfTcp(rules: readonly CompiledRule[], port: number): string | undefined {
+  for (const rule of rules) {
+    if (rule.http !== undefined) return undefined; // sorted: only HTTP rules follow
+    if (rule.ports === undefined || rule.ports.includes(port)) return rule.name;
+  }
+  return undefined;
+}
+
+function compiledRules(rules: readonly AccessRule[]): CompiledRule[] {
   const anyBytesFirst = [...rules.filter((r) => r.http === undefined), ...rules.filter((r) => r.http !== undefined)];
-  for (const rule of anyBytesFirst) {
-    const compiled: CompiledRule = {
-      name: rule.name,
-      ports: rule.ports,
-      http: rule.http === undefined ? undefined : httpMatcher(rule.http),
-    };
-    for (const peer of new Set(rule.principals)) {
+  return anyBytesFirst.map((rule) => ({
+    name: rule.name,
+    rule,
+    ports: rule.ports,
+    http: rule.http === undefined ? undefined : httpMatcher(rule.http),
+  }));
+}
+
+function rulesBy(
+  rules: readonly CompiledRule[],
+  peersOf: (compiled: CompiledRule) => readonly string[],
+): Map<string, CompiledRule[]> {
+  const byPeer = new Map<string, CompiledRule[]>();
+  for (const compiled of rules) {
+    for (const peer of new Set(peersOf(compiled))) {
       const list = byPeer.get(peer);
       if (list === undefined) byPeer.set(peer, [compiled]);
       else list.push(compiled);

@@ -65,12 +65,17 @@ export interface InboundProbe {
   readonly path?: string;
 }
 
-/** One grant. All present conditions must hold (AND); `principals`, `ports` and `http` are ORed inside. */
+/** One grant. The peer must be among `principals` or `pods`, and all other conditions that are present must hold; `ports` and `http` are ORed inside. */
 export interface AccessRule {
   /** The object that grants it, for explain, logs and metrics: `TrafficTarget shop/web-to-cart`. */
   readonly name: string;
-  /** SPIFFE IDs of allowed peers. Empty: nobody. */
+  /** SPIFFE IDs of allowed peers. Empty: nobody by that. */
   readonly principals: readonly string[];
+  /**
+   * UIDs of pods that are allowed besides, whoever they run as (`smi.md` A20): what the peer's certificate says, which the
+   * authority has from the token that the pod proved itself with.
+   */
+  readonly pods?: readonly string[];
   /** Container ports; absent = every port; empty = no port. */
   readonly ports?: readonly number[];
   /** Present: HTTP only, one of these must match (raw TCP is not granted). Absent: any bytes. Empty: nothing. */

@@ -28,12 +28,18 @@ export type PeerRefusal =
   | 'PATH_LENGTH'
   | 'UNTRUSTED';
 
+/** Who a peer is, by its certificate. */
+export interface VerifiedPeer {
+  /** SPIFFE ID. */
+  readonly identity: string;
+  /** UID of the pod that the certificate was issued to; undefined: it does not say. Never without `identity`. */
+  readonly pod: string | undefined;
+  /** Of the whole chain, ms since 1970. */
+  readonly notAfter: number;
+}
+
 export type PeerVerdict =
-  | {
-      readonly ok: true;
-      readonly identity: string;
-      /** Of the whole chain, ms since 1970. */ readonly notAfter: number;
-    }
+  | (VerifiedPeer & { readonly ok: true })
   | { readonly ok: false; readonly reason: PeerRefusal; readonly message: string };
 
 /** Leaf, intermediates and root together. Real chains have two or three. */
@@ -63,7 +69,7 @@ export function trustBundle(trustDomain: string, pems: readonly string[]): Trust
  * everything else is checked here, so that nothing depends on what OpenSSL was told to check.
  * @param chain leaf first, as presented; a root at its end is ignored, trust comes from the bundle only
  * @param now milliseconds since 1970
- * @returns the SPIFFE ID, or the first rule that is broken
+ * @returns the SPIFFE ID and the pod, or the first rule that is broken
  */
 export function verifyPeer(
   chain: readonly (X509Certificate | Buffer)[],
@@ -83,7 +89,7 @@ export function verifyPeer(
   const refusal = checkAny(leaf, now) ?? checkLeaf(leaf.facts, bundle.trustDomain);
   if (refusal !== undefined) return refusal;
   const path = checkPath(links, bundle.roots, now);
-  return 'reason' in path ? path : { ok: true, identity, notAfter: path.notAfter };
+  return 'reason' in path ? path : { ok: true, identity, pod: leaf.facts.subjectUid, notAfter: path.notAfter };
 }
 
 /**

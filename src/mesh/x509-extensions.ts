@@ -6,6 +6,8 @@ export interface CertificateFacts {
   readonly version: number;
   readonly signatureAlgorithm: string;
   readonly uris: readonly string[];
+  /** The subject's attribute UID (RFC 4519 2.39), if it is there exactly once: in our leaves the UID of the pod. */
+  readonly subjectUid: string | undefined;
   readonly ca: boolean;
   /** Intermediates allowed below; undefined = no limit. */
   readonly pathLength: number | undefined;
@@ -18,6 +20,7 @@ export interface CertificateFacts {
   readonly notUnderstood: readonly string[];
 }
 
+const USER_ID = '0.9.2342.19200300.100.1.1';
 const BASIC_CONSTRAINTS = '2.5.29.19';
 const KEY_USAGE = '2.5.29.15';
 const EXTENDED_KEY_USAGE = '2.5.29.37';
@@ -54,6 +57,7 @@ export function certificateFacts(certificate: Pick<X509Certificate, 'raw'>): Cer
     version: hasVersion ? integer(derChildren(fields[0]!)[0]) + 1 : 1,
     signatureAlgorithm: derOid(first(algorithm)),
     uris: uriNames(get(SUBJECT_ALT_NAME)),
+    subjectUid: subjectUid(fields[hasVersion ? 5 : 4]),
     ...basicConstraints(get(BASIC_CONSTRAINTS)),
     usage: keyUsage(get(KEY_USAGE)),
     purposes: get(EXTENDED_KEY_USAGE) && derChildren(sequence(get(EXTENDED_KEY_USAGE))).map(derOid),
@@ -96,6 +100,16 @@ function uriNames(value: DerNode | undefined): string[] {
   if (value === undefined) return [];
   const uris = derChildren(sequence(value)).filter((name) => name.tag === 0x86);
   return uris.map((name) => name.content.toString('latin1'));
+}
+
+/** Twice is not once: which of the two would count is anybody's guess, so none does. */
+function subjectUid(subject: DerNode | undefined): string | undefined {
+  const attributes = derChildren(sequence(subject))
+    .flatMap(derChildren)
+    .map((pair) => derChildren(sequence(pair)));
+  const uids = attributes.filter(([type]) => type !== undefined && derOid(type) === USER_ID);
+  const text = uids.length === 1 ? uids[0]?.[1]?.content.toString('latin1') : undefined;
+  return text !== undefined && /^[A-Za-z0-9-]{1,64}$/.test(text) ? text : undefined;
 }
 
 function sequence(node: DerNode | undefined): DerNode {

@@ -19,6 +19,8 @@ export function stack<E>(filters: readonly Filter<E>[], last: Handler<E>): Handl
 export interface Peer {
   /** From the TLS handshake and nowhere else; undefined = not meshed. */
   readonly identity: string | undefined;
+  /** UID of the pod that its certificate was issued to, from the same place; undefined = it does not say. */
+  readonly pod: string | undefined;
   /** When the peer's certificate chain expires; Infinity without one. */
   readonly notAfter: number;
   /** `10.0.0.7:40312` */

@@ -40,7 +40,13 @@ const inbound = object({
   mode: literal('deny', 'permissive', 'audit'),
   ports: list(object({ number: port, protocol })),
   rules: list(
-    object({ name, principals: list(identity), ports: optional(list(port)), http: optional(list(httpMatch)) }),
+    object({
+      name,
+      principals: list(identity),
+      pods: optional(list(name)),
+      ports: optional(list(port)),
+      http: optional(list(httpMatch)),
+    }),
   ),
   probes: list(object({ type: literal('http', 'tcp', 'grpc'), port, path: optional(text()) })),
 });

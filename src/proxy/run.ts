@@ -48,7 +48,7 @@ export class ProxyRun {
       credentials: shared.credentials,
       limits: shared.limits,
       log: options.log,
-      onTunnel: (socket, identity, notAfter) => inbound.tunnel(socket, identity, notAfter),
+      onTunnel: (socket, peer) => inbound.tunnel(socket, peer),
     });
     this.#inboundPorts =
       options.listeners.inboundPorts && this.#makeInboundPorts(options.listeners.inboundPorts.address);

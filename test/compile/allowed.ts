@@ -1,10 +1,14 @@
 import type { CompileResult } from '../../src/compile/compile.ts';
-import { accessMatcher } from '../../src/mesh/access.ts';
+import { accessMatcher, type AccessPeer } from '../../src/mesh/access.ts';
 import { normaliseTarget, pathOf } from '../../src/mesh/path.ts';
 import { spiffeId } from '../../src/mesh/spiffe.ts';
 
+/** Each ServiceAccount as a pod of the sample has it, and as a certificate that names no pod. */
 const PEERS = ['shop', 'other'].flatMap((namespace) =>
-  ['a', 'b', 'c'].map((serviceAccount) => spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount })),
+  ['a', 'b', 'c'].flatMap((serviceAccount): AccessPeer[] => {
+    const identity = spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount });
+    return [undefined, `${namespace}-${serviceAccount}`].map((pod) => ({ identity, pod }));
+  }),
 );
 const PORTS = [80, 8080, 9090, 15020];
 const TARGETS = ['/', '/api/1', '/x', '/a'];
@@ -17,13 +21,14 @@ export function allowedSet({ mesh }: CompileResult): Set<string> {
     const access = accessMatcher(inbound);
     for (const peer of PEERS) {
       for (const port of PORTS) {
-        if (access.tcp(peer, port) !== undefined) allowed.add(`${peer} ${pod}:${port} tcp`);
+        const who = `${peer.identity} ${peer.pod}`;
+        if (access.tcp(peer, port) !== undefined) allowed.add(`${who} ${pod}:${port} tcp`);
         for (const target of TARGETS) {
           for (const method of ['GET', 'POST', 'PROPFIND']) {
             for (const headers of HEADERS) {
               const path = pathOf(normaliseTarget(target) ?? '');
               if (access.http(peer, port, method, path, 'a', headers) === undefined) continue;
-              allowed.add(`${peer} ${pod}:${port} ${method} ${target} ${headers.join()}`);
+              allowed.add(`${who} ${pod}:${port} ${method} ${target} ${headers.join()}`);
             }
           }
         }

@@ -46,6 +46,7 @@ test('identity signer: the identity is what token and pod say', async () => {
   assert.equal(reply.status, 200);
   const certificate = new X509Certificate(String(reply.body['certificateChain']));
   assert.equal(certificate.subjectAltName, 'URI:spiffe://cluster.local/ns/shop/sa/web');
+  assert.match(certificate.subject, /^UID=uid-web-1$/m);
   assert.equal((reply.body['trustBundle'] as string[]).length, 1);
   assert.deepEqual(asked, ['t weft']);
 });

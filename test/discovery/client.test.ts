@@ -64,7 +64,7 @@ test('discovery client: says hello with what it holds, and acknowledges', async 
     type: 'hello',
     protocol: 1,
     workload: WEB,
-    features: ['access-http', 'access-audit', 'route-matches', 'pods'],
+    features: ['access-http', 'access-audit', 'access-pods', 'route-matches', 'pods'],
     hopVersion: 1,
     versions: {},
   });

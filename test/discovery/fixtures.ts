@@ -150,7 +150,7 @@ export function frames(duplex: Duplex) {
 }
 
 export function hello(changes: object = {}) {
-  const features = ['access-http', 'access-audit', 'route-matches', 'pods'];
+  const features = ['access-http', 'access-audit', 'access-pods', 'route-matches', 'pods'];
   return { type: 'hello', protocol: 1, workload: WEB, features, hopVersion: 1, versions: {}, ...changes };
 }
 

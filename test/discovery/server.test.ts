@@ -144,17 +144,19 @@ test('discovery server: a proxy without a security feature is sent deny, and the
   const rule = { name: 'TrafficTarget shop/t', principals: [WEB_ID] };
   const http = { ...rule, name: 'TrafficTarget shop/h', http: [{ name: 'g/m', pathRegex: '/a' }] };
   const { server, want, open, end } = controller();
-  want(configOf(inboundResource({ mode: 'audit', rules: [rule, http] })));
+  const pods = { ...rule, name: 'TrafficTarget shop/p', pods: ['uid-1'] };
+  want(configOf(inboundResource({ mode: 'audit', rules: [rule, http, pods] })));
   const { send, next } = frames(open());
   send(hello({ features: ['route-matches'] }));
   const push = await next();
   const inbound = (push!['upserts'] as { resource: Resource }[])
     .map((u) => u.resource)
     .find((r) => r.type === 'inbound');
-  assert.deepEqual([inbound!.mode, inbound!.rules], ['deny', [rule]]);
+  assert.deepEqual([inbound!.mode, inbound!.rules], ['deny', [rule, { name: pods.name, principals: [WEB_ID] }]]);
   const [status] = server.proxies();
-  assert.equal(status!.losses.length, 2);
+  assert.equal(status!.losses.length, 3);
   assert.match(status!.losses.join('\n'), /does not know mode audit(.|\n)*what TrafficTarget shop\/h grants is denied/);
+  assert.match(status!.losses.join('\n'), /single pods: what TrafficTarget shop\/p grants to these is denied/);
   await end();
 });
 

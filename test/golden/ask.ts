@@ -1,11 +1,11 @@
 import type { CompileResult } from '../../src/compile/compile.ts';
-import { accessMatcher } from '../../src/mesh/access.ts';
+import { accessMatcher, type AccessPeer } from '../../src/mesh/access.ts';
 import { httpMatcher } from '../../src/mesh/http-matcher.ts';
 import { normaliseTarget, pathOf, routablePath } from '../../src/mesh/path.ts';
 import { spiffeId } from '../../src/mesh/spiffe.ts';
 
 /**
- * A question to the compiled mesh, as a line of a case:
+ * A question to the compiled mesh, as a line of a case (a caller `shop/web#uid` is the pod with that UID):
  *   `shop/web -> shop/api-1:8080 GET /x host=a name=value ...`   what the policy of that pod says
  *   `shop/web -> shop/api-1:8080 tcp`                            the same for raw bytes; `nobody` has no identity
  *   `checkout.shop:80 GET / name=value` or `checkout.shop:80 tcp`  which route a call of a Service takes
@@ -22,13 +22,13 @@ function askPolicy({ mesh }: CompileResult, from: string, to: string, request: r
   if (workload === undefined) return 'not in the mesh';
   const access = accessMatcher(workload.inbound);
   const port = Number(portText);
-  const peer = identity(from);
+  const peer = peerOf(from);
   const [method = '', target = '/', ...words] = request;
   if (method === 'tcp') return access.tcp(peer, port) ?? 'denied';
   const path = access.enforcesHttp(port) ? normaliseTarget(target) : target;
   if (path === undefined) return 'rejected (400)';
   const { authority, headers } = headersOf(words);
-  if (peer === undefined) return access.httpProbe(port, method, pathOf(path)) ?? 'denied';
+  if (peer.identity === undefined) return access.httpProbe(port, method, pathOf(path)) ?? 'denied';
   return access.http(peer, port, method, pathOf(path), authority, headers) ?? 'denied';
 }
 
@@ -47,9 +47,10 @@ function askRoute({ mesh }: CompileResult, to: string, request: readonly string[
   return `${route.name} -> ${backends.join(', ') || 'nobody (503)'}`;
 }
 
-function identity(name: string): string | undefined {
-  const [namespace = '', serviceAccount = ''] = name.split('/');
-  return name === 'nobody' ? undefined : spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount });
+function peerOf(name: string): AccessPeer {
+  const [namespace = '', serviceAccount = '', pod] = name.split(/[/#]/);
+  if (name === 'nobody') return { identity: undefined, pod: undefined };
+  return { identity: spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount }), pod };
 }
 
 /** `host=` is the authority, everything else a header; `_` stands for a blank. */

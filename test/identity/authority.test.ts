@@ -33,7 +33,21 @@ test('authority: a leaf has one URI name, the key of the request, and 24 hours',
   assert.ok(certificate.publicKey.equals(keys.publicKey));
   assert.equal(certificate.validToDate.getTime() - certificate.validFromDate.getTime(), DAY);
   const verdict = verifyPeer([certificate], trustBundle('cluster.local', signed.trustBundle), clock.now());
-  assert.deepEqual(verdict, { ok: true, identity: ID, notAfter: signed.notAfter });
+  assert.deepEqual(verdict, { ok: true, identity: ID, pod: undefined, notAfter: signed.notAfter });
+});
+
+test('authority: a leaf names the pod that it was issued to, beside one URI name', () => {
+  const { clock, authority } = setup();
+  const pod = '3f0e9a52-8d0c-4a53-9a1c-0f6d2a4c1b7e';
+  const signed = authority.sign({ identity: ID, pod, publicKey });
+  const certificate = new X509Certificate(signed.certificateChain);
+  assert.equal(certificate.subjectAltName, `URI:${ID}`);
+  assert.match(certificate.subject, new RegExp(`^O=weft\nCN=web\nUID=${pod}$`));
+  const verdict = verifyPeer([certificate], trustBundle('cluster.local', signed.trustBundle), clock.now());
+  assert.deepEqual(verdict, { ok: true, identity: ID, pod, notAfter: signed.notAfter });
+  for (const impossible of ['', 'a b', 'a,UID=b', 'x'.repeat(65)]) {
+    assert.throws(() => authority.sign({ identity: ID, pod: impossible, publicKey }), /is no UID of a pod/);
+  }
 });
 
 test('authority: serial numbers are positive, of 16 bytes and never the same', () => {

@@ -58,12 +58,29 @@ const nameConstraints = {
 };
 
 test('verifyPeer: a clean leaf is its SPIFFE ID, until the first of its chain expires', () => {
-  assert.deepEqual(verifyPeer([leaf()], bundle, NOW), { ok: true, identity: ID, notAfter: NOW + HOUR });
+  assert.deepEqual(verifyPeer([leaf()], bundle, NOW), { ok: true, identity: ID, pod: undefined, notAfter: NOW + HOUR });
   assert.deepEqual(verifyPeer([leaf().raw, root.certificate!], bundle, NOW), {
     ok: true,
     identity: ID,
+    pod: undefined,
     notAfter: NOW + HOUR,
   });
+});
+
+test('verifyPeer: the pod is what the leaf names, once and in one form; else the certificate names none', () => {
+  const podOf = (own: X509Certificate, trust = bundle) => {
+    const verdict = verifyPeer([own], trust, NOW);
+    return verdict.ok ? verdict.pod : verdict.reason;
+  };
+  assert.equal(podOf(leaf({ uid: '3f0e9a52-8d0c' })), '3f0e9a52-8d0c');
+  assert.equal(podOf(leaf({ unusual: { uids: ['pod-1', 'pod-2'] } })), undefined);
+  assert.equal(podOf(leaf({ unusual: { uids: ['pod-1', 'pod-1'] } })), undefined);
+  for (const uid of ['', 'pod 1', 'pod-1,UID=pod-2', 'pöd', 'x'.repeat(65)])
+    assert.equal(podOf(leaf({ uid })), undefined);
+  assert.equal(podOf(leaf({ commonName: 'UID=pod-1' })), undefined);
+  const named = authority({ uid: 'pod-1' });
+  const trust = { trustDomain: 'cluster.local', roots: [named.certificate] };
+  assert.equal(podOf(leaf({}, named), trust), undefined, 'what an issuer is called is nothing to the leaf');
 });
 
 const broken: readonly [rule: string, changes: Partial<CertificateFields>, reason: PeerRefusal][] = [

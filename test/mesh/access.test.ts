@@ -10,19 +10,20 @@ function access(rules: readonly AccessRule[], more: Partial<InboundResource> = {
   return accessMatcher({ type: 'inbound', key: 'inbound', mode: 'deny', ports: [], probes: [], rules, ...more });
 }
 
+const who = (identity: string | undefined, pod?: string) => ({ identity, pod });
 const get = (matcher: AccessMatcher, peer: string | undefined, port = 8080, path = '/', method = 'GET') =>
-  matcher.http(peer, port, method, path, 'shop', []);
+  matcher.http(who(peer), port, method, path, 'shop', []);
 
 test('access: with no rules nobody gets in', () => {
   const none = access([]);
   assert.equal(get(none, A), undefined);
-  assert.equal(none.tcp(A, 8080), undefined);
+  assert.equal(none.tcp(who(A), 8080), undefined);
 });
 
 test('access: a caller without identity is granted nothing', () => {
   const all = access([{ name: 'r', principals: [A, ''] }]);
   assert.equal(get(all, undefined), undefined);
-  assert.equal(all.tcp(undefined, 8080), undefined);
+  assert.equal(all.tcp(who(undefined), 8080), undefined);
 });
 
 test('access: the answer names the rule that grants it', () => {
@@ -45,14 +46,36 @@ test('access: a union, never a cross product (check 24)', () => {
   assert.deepEqual(allowed, ['ax', undefined, undefined, 'by']);
 });
 
+test('access: a rule for pods lets in who holds the certificate of one of them, and nobody else (A20)', () => {
+  const rules = access([
+    { name: 'tcp', principals: [], pods: ['pod-1', 'pod-2'], ports: [9000] },
+    { name: 'http', principals: [B], pods: ['pod-1'], http: [{ name: 'g/x', pathRegex: '/x' }] },
+  ]);
+  const http = (identity: string | undefined, pod: string | undefined, port = 8080, path = '/x') =>
+    rules.http(who(identity, pod), port, 'GET', path, 'shop', []);
+  assert.equal(http(A, 'pod-1'), 'http');
+  assert.equal(http(A, 'pod-1', 9000, '/other'), 'tcp');
+  assert.equal(http(A, 'pod-1', 8080, '/other'), undefined);
+  assert.equal(http(A, 'pod-2'), undefined);
+  assert.equal(http(A, undefined), undefined, 'the same account without a pod in its certificate');
+  assert.equal(http(undefined, 'pod-1'), undefined, 'a pod is nothing without an identity');
+  assert.equal(http(B, 'pod-9'), 'http', 'by its account');
+  assert.equal(http('pod-1', undefined), undefined);
+  assert.equal(http(A, B), undefined);
+  assert.deepEqual(
+    ['pod-1', 'pod-2', 'pod-3', undefined].map((pod) => rules.tcp(who(A, pod), 9000)),
+    ['tcp', 'tcp', undefined, undefined],
+  );
+});
+
 test('access: any bytes grants HTTP too, HTTP does not grant raw TCP (A6, A7)', () => {
   const tcp = access([{ name: 'tcp', principals: [A], ports: [8080] }]);
   assert.equal(get(tcp, A, 8080, '/%2f'), 'tcp');
-  assert.equal(tcp.tcp(A, 8080), 'tcp');
-  assert.equal(tcp.tcp(A, 8081), undefined);
+  assert.equal(tcp.tcp(who(A), 8080), 'tcp');
+  assert.equal(tcp.tcp(who(A), 8081), undefined);
   const http = access([{ name: 'http', principals: [A], http: [{ name: 'g/all' }] }]);
   assert.equal(get(http, A), 'http');
-  assert.equal(http.tcp(A, 8080), undefined);
+  assert.equal(http.tcp(who(A), 8080), undefined);
 });
 
 test('access: a rule with ports and HTTP grants that path on that port (A6)', () => {
@@ -62,7 +85,7 @@ test('access: a rule with ports and HTTP grants that path on that port (A6)', ()
   assert.equal(get(rules, A, 8080, '/metrics'), 'both');
   assert.equal(get(rules, A, 9090, '/metrics'), undefined);
   assert.equal(get(rules, A, 8080, '/'), undefined);
-  assert.equal(rules.tcp(A, 8080), undefined);
+  assert.equal(rules.tcp(who(A), 8080), undefined);
 });
 
 test('access: raw TCP is found behind HTTP rules, whatever their order', () => {
@@ -70,14 +93,14 @@ test('access: raw TCP is found behind HTTP rules, whatever their order', () => {
     { name: 'http', principals: [A], http: [{ name: 'g/x' }] },
     { name: 'tcp', principals: [A], ports: [9000] },
   ]);
-  assert.equal(rules.tcp(A, 9000), 'tcp');
+  assert.equal(rules.tcp(who(A), 9000), 'tcp');
   assert.equal(get(rules, A, 9000), 'tcp');
   assert.equal(get(rules, A, 8080), 'http');
 });
 
 test('access: empty ports, principals and matches grant nothing', () => {
-  assert.equal(access([{ name: 'r', principals: [A], ports: [] }]).tcp(A, 8080), undefined);
-  assert.equal(access([{ name: 'r', principals: [] }]).tcp(A, 8080), undefined);
+  assert.equal(access([{ name: 'r', principals: [A], ports: [] }]).tcp(who(A), 8080), undefined);
+  assert.equal(access([{ name: 'r', principals: [] }]).tcp(who(A), 8080), undefined);
   assert.equal(get(access([{ name: 'r', principals: [A], http: [] }]), A), undefined);
 });
 

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import http2 from 'node:http2';
 import { test } from 'node:test';
-import tls from 'node:tls';
 import { FakeClock, systemClock } from '../../src/base/clock.ts';
 import { createAuthority } from '../../src/identity/authority.ts';
 import { buildCertificate } from '../../src/identity/certificate.ts';
 import type { Credentials } from '../../src/mesh/credentials.ts';
+import { byHand } from './by-hand.ts';
 import { allow, APP_PORT, eventually, identityOf, testMesh, type TestMesh, type Workload } from './mesh.ts';
 
 const LIMIT = { timeout: 30_000 };
@@ -20,42 +18,6 @@ async function scene(mesh: TestMesh): Promise<{ web: Workload; cart: Workload }>
   mesh.policy(cart, { mode: 'deny', rules: [allow(web)] });
   mesh.apply();
   return { web, cart };
-}
-
-/** Opens a tunnel by hand; gives back what the far end answers to one stream, or why there was none. */
-async function byHand(
-  cart: Workload,
-  credentials: Credentials | undefined,
-  headers: http2.OutgoingHttpHeaders = { 'x-weft-destination': `${cart.address}:${APP_PORT}` },
-  tlsOptions: tls.ConnectionOptions = {},
-): Promise<string> {
-  const socket = tls.connect({
-    host: cart.address,
-    port: 15008,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['weft/1'],
-    ...(credentials && { cert: credentials.certificateChain, key: credentials.privateKey }),
-    ...tlsOptions,
-  });
-  try {
-    await once(socket, 'secureConnect');
-  } catch (error) {
-    return `handshake: ${(error as NodeJS.ErrnoException).code}`;
-  }
-  const session = http2.connect('http://cart', { createConnection: () => socket });
-  session.on('error', () => {});
-  try {
-    const stream = session.request({ ':path': '/', ...headers });
-    stream.on('error', () => {});
-    const answer = await new Promise<http2.IncomingHttpHeaders | undefined>((resolve) => {
-      stream.on('response', resolve);
-      stream.on('close', () => resolve(undefined));
-    });
-    if (answer === undefined) return 'refused';
-    return `${answer[':status']} ${String(answer['x-weft-reason'] ?? 'served')}`;
-  } finally {
-    session.destroy();
-  }
 }
 
 test('tunnel: the peer of a good certificate is who it says', LIMIT, async (t) => {

@@ -57,7 +57,7 @@ export interface WorkloadSpec {
   readonly credentials?: (make: CredentialsMaker) => Credentials | undefined;
 }
 
-export type CredentialsMaker = (identity: string, authority?: Authority) => Credentials;
+export type CredentialsMaker = (identity: string, authority?: Authority, pod?: string) => Credentials;
 
 export interface Answer {
   readonly status: number;
@@ -175,7 +175,9 @@ export class TestMesh {
 
   async #startSidecar(workload: Workload, spec: WorkloadSpec): Promise<void> {
     const { address, appAddress, config, credentials } = workload;
-    const issued = spec.credentials ? spec.credentials((id, by) => this.issue(id, by)) : this.issue(workload.identity);
+    const issued = spec.credentials
+      ? spec.credentials((id, by, pod) => this.issue(id, by, pod))
+      : this.issue(workload.identity);
     if (issued !== undefined) credentials.set(issued);
     const proxy = createProxy({
       listeners: {
@@ -210,11 +212,15 @@ export class TestMesh {
     }
   }
 
-  /** Credentials as the control plane would issue them. */
-  issue(identity: string, authority: Authority = this.authority): Credentials {
+  /**
+   * Credentials as the control plane would issue them.
+   * @param pod UID of the pod; undefined: a certificate that names none
+   */
+  issue(identity: string, authority: Authority = this.authority, pod?: string): Credentials {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const signed = authority.sign({
       identity,
+      ...(pod !== undefined && { pod }),
       publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     });
     return {

@@ -51,7 +51,7 @@ export const MESH_FAULTS: Readonly<Record<FaultName, readonly Edit[]>> = {
   const { port } = exchange.destination!;`,
       to: `  const { head } = exchange;
   const claimed = /URI=([^;,]+)/.exec(header(head.headers, 'x-forwarded-client-cert') ?? '')?.[1];
-  const peer = { identity: claimed ?? exchange.peer.identity };
+  const peer = { identity: claimed ?? exchange.peer.identity, pod: exchange.peer.pod };
   const { port } = exchange.destination!;`,
     },
   ],

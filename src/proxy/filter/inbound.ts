@@ -125,7 +125,7 @@ export function judge(policy: AccessMatcher, exchange: InboundExchange, normalis
   const { port } = exchange.destination!;
   const nobody = peer.identity === undefined ? 'NO_IDENTITY' : 'ACCESS_DENIED';
   if (exchange.kind === 'tcp') {
-    exchange.grantedBy = policy.tcp(peer.identity, port);
+    exchange.grantedBy = policy.tcp(peer, port);
     return exchange.grantedBy === undefined ? nobody : undefined;
   }
   let path = head.path;
@@ -138,7 +138,7 @@ export function judge(policy: AccessMatcher, exchange: InboundExchange, normalis
   const method = head.protocol === undefined ? head.method : 'GET'; // an upgrade is judged as the GET it is (H14)
   const bare = pathOf(path);
   exchange.grantedBy =
-    policy.http(peer.identity, port, method, bare, head.authority, head.headers) ??
+    policy.http(peer, port, method, bare, head.authority, head.headers) ??
     (peer.identity === undefined ? policy.httpProbe(port, method, bare) : undefined);
   return exchange.grantedBy === undefined ? nobody : undefined;
 }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../../base/clock.ts';
 import type { AccessMatcher } from '../../mesh/access.ts';
+import type { VerifiedPeer } from '../../mesh/verify-peer.ts';
 import type { PortProtocol } from '../../mesh/resources.ts';
 import type { RequestHead, ServerStream } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
@@ -79,10 +80,10 @@ export class InboundServer {
   }
 
   /** A tunnel whose far end has proved who it is. */
-  tunnel(socket: TLSSocket, identity: string, notAfter: number): void {
+  tunnel(socket: TLSSocket, { identity, pod, notAfter }: VerifiedPeer): void {
     const from = socketName(socket.remoteAddress, socket.remotePort);
     const connection = connectionName(from, socketName(socket.localAddress, socket.localPort));
-    const peer: Peer = { identity, notAfter, address: from, connection };
+    const peer: Peer = { identity, pod, notAfter, address: from, connection };
     const address = canonicalAddress(socket.localAddress ?? '');
     this.#options.serving.tunnel(socket, this.#handler(peer, { meshed: true, address, destination: undefined }));
   }

@@ -151,5 +151,5 @@ export class OutboundServer {
 export function plainPeer(socket: Socket, dialled = localDestination(socket)): Peer {
   const address = socketName(socket.remoteAddress, socket.remotePort);
   const connection = connectionName(address, dialled === undefined ? '' : formatDestination(dialled));
-  return { identity: undefined, notAfter: Infinity, address, connection };
+  return { identity: undefined, pod: undefined, notAfter: Infinity, address, connection };
 }

@@ -2,6 +2,7 @@ import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Logger } from '../../base/log.ts';
+import type { VerifiedPeer } from '../../mesh/verify-peer.ts';
 import { HOP_PROTOCOLS, HOP_TLS, type LiveCredentials, type TlsIdentity } from '../live-credentials.ts';
 import type { ProxyLimits } from '../limits.ts';
 import { ignore, socketName } from '../pool/connect.ts';
@@ -11,7 +12,7 @@ export interface TunnelListenerOptions {
   readonly limits: ProxyLimits;
   readonly log: Logger;
   /** Gets each connection whose far end has proved who it is. */
-  readonly onTunnel: (socket: TLSSocket, identity: string, notAfter: number) => void;
+  readonly onTunnel: (socket: TLSSocket, peer: VerifiedPeer) => void;
 }
 
 /** The server side of the hop's handshake: TLS 1.3, a certificate demanded, the identity checked by SPIFFE's rules. */
@@ -86,7 +87,7 @@ export class TunnelListener {
     }
     this.#tunnels.add(secured);
     secured.once('close', () => this.#tunnels.delete(secured));
-    this.#options.onTunnel(secured, verdict.identity, verdict.notAfter);
+    this.#options.onTunnel(secured, verdict);
   }
 
   #refuse(secured: TLSSocket, why: string): void {
