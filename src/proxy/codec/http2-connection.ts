@@ -62,6 +62,8 @@ export class Http2Connection {
   readonly #decoder = new HpackDecoder();
   readonly #blocked = new Set<Http2Stream>();
   readonly #resets = new Set<number>();
+  /** Up to here a reset of ours may be forgotten. */
+  #forgottenReset = 0;
   #held: Buffer = EMPTY;
   #prefaceSeen: boolean;
   #receiveWindow: number;
@@ -160,6 +162,7 @@ export class Http2Connection {
       case h2.PRIORITY:
         if (id === 0) return this.fail(h2.PROTOCOL_ERROR);
         if (payload.length !== 5) return this.fail(h2.FRAME_SIZE_ERROR);
+        if (dependency(payload) === id) return this.fail(h2.PROTOCOL_ERROR);
         return this.#nuisanceSeen();
       case h2.RST_STREAM:
         return this.#reset(id, payload);
@@ -212,11 +215,22 @@ export class Http2Connection {
     if (!this.gone) stream.receiveData(chunk, payload.length, end);
   }
 
-  /** A frame on a closed stream. */
+  /** DATA behind END_STREAM. While our direction is open it is an error of the stream, then of the connection (RFC 9113 5.1). */
   #late(id: number): void {
-    if (this.#resets.has(id)) return;
+    if (this.#hasReset(id)) return;
+    if (!this.streams.has(id)) return this.fail(h2.STREAM_CLOSED);
     this.sendReset(id, h2.STREAM_CLOSED);
     this.#nuisanceSeen();
+  }
+
+  /** A header block likewise; or one that opens a stream in the wrong order (RFC 9113 5.1.1). */
+  #lateHead(id: number): void {
+    if (this.#role.server && id < this.lastPeerStream && !this.#hasReset(id)) return this.fail(h2.PROTOCOL_ERROR);
+    this.#late(id);
+  }
+
+  #hasReset(id: number): boolean {
+    return this.#resets.has(id) || id <= this.#forgottenReset;
   }
 
   #headers(flags: number, id: number, payload: Buffer): void {
@@ -224,6 +238,8 @@ export class Http2Connection {
     const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
     const skip = (flags & h2.WITH_PRIORITY) === 0 ? 0 : 5;
     if (block === undefined || block.length < skip) return this.fail(h2.PROTOCOL_ERROR);
+    // Before the block is decoded: a stream error would leave the peer's table and ours apart.
+    if (skip > 0 && dependency(block) === id) return this.fail(h2.PROTOCOL_ERROR);
     this.#blockStream = id;
     this.#blockFlags = flags;
     this.#blockPart(flags, skip === 0 ? block : block.subarray(skip));
@@ -254,7 +270,7 @@ export class Http2Connection {
     if (stream === undefined) {
       if (!this.#role.server || id <= this.lastPeerStream) {
         if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
-        return this.#late(id);
+        return this.#lateHead(id);
       }
       this.lastPeerStream = id;
       if (!tooLarge && !isWellFormed(fields, 'request')) return this.#refuseId(id, h2.PROTOCOL_ERROR);
@@ -447,6 +463,7 @@ export class Http2Connection {
     if (this.#resets.size > REMEMBERED_RESETS) {
       for (const oldest of this.#resets) {
         this.#resets.delete(oldest);
+        this.#forgottenReset = Math.max(this.#forgottenReset, oldest);
         break;
       }
     }
@@ -527,6 +544,11 @@ export class Http2Connection {
     this.#out.flush();
     this.#socket.end();
   }
+}
+
+/** The stream that priority fields depend on; RFC 7540 5.3.1 forbids the stream itself, RFC 9113 ignores what they say. */
+function dependency(priority: Buffer): number {
+  return priority.readUInt32BE(0) & h2.MAX_WINDOW;
 }
 
 /** A payload without its padding (RFC 9113 6.1); undefined when the padding is longer than the payload. */

@@ -46,7 +46,7 @@ function isWholeRequest(fields: readonly string[], seen: number): boolean {
   if ((seen & method!) === 0) return false;
   const connect = fields[fields.indexOf(':method') + 1] === 'CONNECT';
   if (connect && (seen & protocol!) === 0) return (seen & (scheme! | path!)) === 0 && (seen & authority!) !== 0;
-  return (seen & scheme!) !== 0 && (seen & path!) !== 0;
+  return (seen & scheme!) !== 0 && (seen & path!) !== 0 && fields[fields.indexOf(':path') + 1] !== '';
 }
 
 function hasOuterBlank(value: string): boolean {

@@ -9,6 +9,7 @@ import { http2Server } from '../../../src/proxy/codec/http2-server.ts';
 import { deaf } from '../../../src/proxy/codec/http1-server-stream.ts';
 import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
 import type { RequestHandler } from '../../../src/proxy/codec/stream.ts';
+import { ProxyError } from '../../../src/proxy/error.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
 
@@ -103,11 +104,18 @@ const offences: readonly (readonly [string, readonly Buffer[], string])[] = [
   ['a frame of 16,385 bytes', [hello, post(1), frame(h2.DATA, 0, 1, Buffer.alloc(16_385))], 'GOAWAY 6'],
   ['DATA on stream 0', [hello, frame(h2.DATA, 0, 0, 'x')], 'GOAWAY 1'],
   ['DATA on an idle stream', [hello, frame(h2.DATA, 0, 5, 'x')], 'GOAWAY 1'],
-  ['DATA behind END_STREAM', [hello, get(1), frame(h2.DATA, 0, 1, 'x')], 'RST 1 5'],
+  ['DATA behind the end of an answered stream', [hello, get(1), frame(h2.DATA, 0, 1, 'x')], 'GOAWAY 5'],
   ['DATA with too much padding', [hello, post(1), frame(h2.DATA, h2.PADDED, 1, '\x05abc')], 'GOAWAY 1'],
   ['HEADERS on an even stream', [hello, get(2)], 'GOAWAY 1'],
   ['HEADERS on stream 0', [hello, get(0)], 'GOAWAY 1'],
-  ['HEADERS on a lower stream', [hello, get(5), get(3)], 'RST 3 5'],
+  ['HEADERS on a lower stream', [hello, get(5), get(3)], 'GOAWAY 1'],
+  ['HEADERS behind the end of an answered stream', [hello, get(1), get(1)], 'GOAWAY 5'],
+  ['PRIORITY on itself', [hello, frame(h2.PRIORITY, 0, 1, Buffer.concat([u32(1), Buffer.from([9])]))], 'GOAWAY 1'],
+  [
+    'HEADERS that depend on themselves',
+    [hello, frame(h2.HEADERS, END | h2.WITH_PRIORITY, 1, Buffer.concat([u32(1), Buffer.from([9]), block(GET)]))],
+    'GOAWAY 1',
+  ],
   ['HEADERS twice without an end', [hello, post(1), post(1)], 'RST 1 1'],
   ['CONTINUATION without HEADERS', [hello, frame(h2.CONTINUATION, 4, 1)], 'GOAWAY 1'],
   [
@@ -147,6 +155,7 @@ const offences: readonly (readonly [string, readonly Buffer[], string])[] = [
   ['a response pseudo-field', [hello, get(1, [':status', '200', ...GET])], 'RST 1 1'],
   ['no :method', [hello, get(1, GET.slice(2))], 'RST 1 1'],
   ['no :path', [hello, get(1, [...GET.slice(0, 4), ':authority', 'a'])], 'RST 1 1'],
+  ['an empty :path', [hello, get(1, [':method', 'GET', ':scheme', 'http', ':path', '', ':authority', 'a'])], 'RST 1 1'],
   ['no :scheme', [hello, get(1, [...GET.slice(0, 2), ...GET.slice(4)])], 'RST 1 1'],
   ['CONNECT with :path', [hello, get(1, [':method', 'CONNECT', ...GET.slice(2)])], 'RST 1 1'],
   ['trailers with a pseudo-field', [hello, post(1), get(1, [':path', '/'])], 'RST 1 1'],
@@ -168,6 +177,26 @@ for (const [name, frames, expected] of offences) {
     await dropwise.until(new RegExp(`^${expected}$`));
   });
 }
+
+test('http2 frames: DATA behind END_STREAM ends the stream alone while its answer is due', async (t) => {
+  const peer = await raw(t, (_head, stream) => (stream.events = deaf));
+  peer.send(Buffer.concat([hello, get(1), frame(h2.DATA, 0, 1, 'x')]));
+  await peer.until(/^RST 1 5$/);
+  assert.ok(!peer.seen.includes('closed'));
+});
+
+test('http2 frames: DATA behind END_STREAM is no offence on a stream that we have reset, however long ago', async (t) => {
+  const peer = await raw(t, (_head, stream) => {
+    stream.events = deaf;
+    stream.reset(new ProxyError('OVERLOADED', 'test'));
+  });
+  peer.send(hello);
+  for (let id = 1; id < 1400; id += 2) peer.send(get(id));
+  await peer.until(/^RST 1399 7$/);
+  peer.send(Buffer.concat([frame(h2.DATA, 0, 1, 'x'), frame(h2.DATA, 0, 1399, 'x'), frame(h2.PING, 0, 0, '12345678')]));
+  await peer.until(/^PING 0 end$/);
+  assert.ok(!peer.seen.some((event) => event.startsWith('GOAWAY')));
+});
 
 test('http2 frames: padding, priority, unknown frames and CONTINUATION are understood', async (t) => {
   const heads: string[] = [];

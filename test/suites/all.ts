@@ -1,0 +1,6 @@
+import { h2spec } from './h2spec.ts';
+import { h2specd } from './h2specd.ts';
+import type { Suite } from './suite.ts';
+
+/** In the order in which `npm run suites` runs them. */
+export const SUITES: readonly Suite[] = [h2spec, h2specd];

@@ -1,0 +1,136 @@
+import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import type { HttpMatch, PolicyMode, PortProtocol, Resource } from '../../src/mesh/resources.ts';
+import { writeCertificates } from '../bench/certificates.ts';
+import { end, startReporting } from '../bench/processes.ts';
+import type { SuiteContext } from './suite.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../../src/main/weft.cjs');
+
+export interface PairOptions {
+  readonly appPort: number;
+  /** What the Service says that the app speaks. */
+  readonly protocol?: PortProtocol;
+  readonly mode?: PolicyMode;
+  /** What the caller may do in mode deny; default: every HTTP request. */
+  readonly http?: readonly HttpMatch[];
+  /** Options of Node for both sidecars. */
+  readonly nodeOptions?: readonly string[];
+}
+
+/** Two sidecars as processes of their own: client -> `port` (A) = mutual TLS => `tunnelPort` (B) -> app. */
+export interface Pair {
+  readonly port: number;
+  readonly tunnelPort: number;
+  /** Plain listener of B that stands for the app's port: callers without a sidecar. */
+  readonly plainPort: number;
+  readonly a: ChildProcess;
+  readonly b: ChildProcess;
+  readonly pids: readonly number[];
+}
+
+/** Starts a pair in front of `127.0.0.1:appPort`; it ends with the suite. */
+export async function startPair(context: SuiteContext, options: PairOptions): Promise<Pair> {
+  const dir = context.dir;
+  await writeCertificates(dir);
+  const [port, tunnelPort, plainPort] = [await freePort(), await freePort(), await freePort()];
+  const b = await startSidecar(context, 'b', options, {
+    listeners: {
+      tunnel: `127.0.0.1:${tunnelPort}`,
+      forward: [{ listen: `127.0.0.1:${plainPort}`, destination: `127.0.0.1:${options.appPort}` }],
+    },
+    resources: [inbound(options)],
+  });
+  const a = await startSidecar(context, 'a', options, {
+    listeners: { forward: [{ listen: `127.0.0.1:${port}`, destination: 'app.bench:80' }] },
+    tunnelPort,
+    resources: outbound(options),
+  });
+  return { port, tunnelPort, plainPort, a, b, pids: [a.pid!, b.pid!] };
+}
+
+async function startSidecar(
+  context: SuiteContext,
+  side: string,
+  { nodeOptions = [] }: PairOptions,
+  file: object,
+): Promise<ChildProcess> {
+  const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
+  const path = join(context.dir, `${side}-${Math.random().toString(36).slice(2)}.json`);
+  writeFileSync(path, JSON.stringify({ ...file, certificate }));
+  const { child } = await startReporting(process.execPath, [...nodeOptions, PROGRAM, 'proxy', '--config', path]);
+  context.after(() => end(child));
+  return child;
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  return (await tryPort(0))!;
+}
+
+/** The first of so many neighbouring ports that were free a moment ago, below those that outgoing connections take. */
+export async function freePorts(count: number): Promise<number> {
+  for (let first = 20_000; first + count < 32_000; first += count) {
+    const ports = await Promise.all(Array.from({ length: count }, (_, i) => tryPort(first + i)));
+    if (!ports.includes(undefined)) return first;
+  }
+  throw new Error(`there are no ${count} free ports in a row`);
+}
+
+async function tryPort(wanted: number): Promise<number | undefined> {
+  const server = createServer();
+  const listens = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(wanted, '127.0.0.1', () => resolve(true));
+  });
+  if (!listens) return undefined;
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+function inbound({ appPort, protocol = 'detect', mode = 'deny', http }: PairOptions): Resource {
+  return {
+    type: 'inbound',
+    key: 'inbound',
+    mode,
+    ports: [{ number: appPort, protocol }],
+    rules: [
+      {
+        name: 'TrafficTarget bench/all',
+        principals: ['spiffe://bench.local/ns/bench/sa/a'],
+        http: http ?? [{ name: 'all/any', pathRegex: '.*' }],
+      },
+    ],
+    probes: [],
+  };
+}
+
+function outbound({ appPort, protocol = 'detect' }: PairOptions): Resource[] {
+  const endpoints = 'endpoints/bench/app/80';
+  const backend = { namespace: 'bench', service: 'app', port: 80, weight: 1, endpoints };
+  return [
+    {
+      type: 'service',
+      key: 'service/bench/app',
+      namespace: 'bench',
+      name: 'app',
+      addresses: [],
+      hostnames: ['app.bench', 'app'],
+      ports: [
+        {
+          number: 80,
+          protocol,
+          routes: [{ name: 'Service bench/app', tcp: true, policies: [], backends: [backend] }],
+        },
+      ],
+    },
+    {
+      type: 'endpoints',
+      key: endpoints,
+      endpoints: [{ address: '127.0.0.1', port: appPort, identity: 'spiffe://bench.local/ns/bench/sa/b' }],
+    },
+  ];
+}
