@@ -10,6 +10,8 @@ export interface Step {
   readonly compare?: 'text' | 'fields' | 'code';
   /** What has to be the exit code, on any server. */
   readonly fails?: true;
+  /** Repeated until it ends as it has to: Kubernetes publishes the schema of a new kind some time after the kind. */
+  readonly settles?: true;
 }
 
 const NS = 'weft-session';
@@ -268,7 +270,7 @@ export const STEPS: readonly Step[] = [
   { run: 'wait crd/gadgets.session.weft.dev --for=condition=Established --timeout=20s' },
   { run: 'get crd gadgets.session.weft.dev', compare: 'code' },
   { run: 'api-resources --api-group=session.weft.dev' },
-  { run: 'explain gadget.spec' },
+  { run: 'explain gadget.spec', settles: true },
   { run: 'explain gadget.spec.size' },
   { run: 'explain gadget.spec.nonsense', fails: true },
   { run: 'apply -f -', stdin: gadget('a', '{size: 3, note: abc}') },

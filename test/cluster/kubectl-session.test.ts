@@ -11,7 +11,7 @@ import { createApiServer } from '../../src/local/api/server.ts';
 import { createControllers, runControllers } from '../../src/local/controllers/controllers.ts';
 import { EXCLUSIONS, STDIN_EXCLUSIONS } from './kubectl-session-exclusions.ts';
 import { STEPS, type Step } from './kubectl-session-steps.ts';
-import { comparable, differences, type Outcome, runSession } from './kubectl-session.ts';
+import { comparable, differences, endsAsItHasTo, type Outcome, runSession } from './kubectl-session.ts';
 
 const kubectl = spawnSync('kubectl', ['version', '--client']).status === 0 ? 'kubectl' : undefined;
 const noKubectl = kubectl === undefined ? 'kubectl is not on the path' : false;
@@ -51,9 +51,7 @@ const embedded = noKubectl === false ? embeddedSession() : Promise.resolve([]); 
 embedded.catch(() => undefined); // the tests that await it report it
 
 function unexpected(outcomes: readonly Outcome[]): string[] {
-  return outcomes
-    .filter(({ step, code }) => (code !== 0) !== (step.fails === true))
-    .map((o) => `${o.step.run}\n${comparable(o)}`);
+  return outcomes.filter(({ step, code }) => !endsAsItHasTo(step, code)).map((o) => `${o.step.run}\n${comparable(o)}`);
 }
 
 function excluded(step: Step): boolean {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Step } from './kubectl-session-steps.ts';
 
 /** What one command did. */
@@ -9,6 +10,13 @@ export interface Outcome {
   readonly step: Step;
   readonly code: number;
   readonly output: string;
+}
+
+const SETTLE_TRIES = 30;
+
+/** Whether a command succeeded or failed as its step says. */
+export function endsAsItHasTo(step: Step, code: number): boolean {
+  return (code !== 0) === (step.fails === true);
 }
 
 /** Splits a command line at blanks. */
@@ -23,7 +31,16 @@ export async function runSession(kubectl: string, kubeconfig: string, steps: rea
     const outcomes: Outcome[] = [];
     for (const step of steps) {
       const args = ['--kubeconfig', kubeconfig, '--cache-dir', cache, ...words(step.run)];
-      outcomes.push({ step, ...(await command(kubectl, args, step.stdin ?? '')) });
+      let outcome = await command(kubectl, args, step.stdin ?? '');
+      for (
+        let tries = 1;
+        step.settles === true && !endsAsItHasTo(step, outcome.code) && tries < SETTLE_TRIES;
+        tries++
+      ) {
+        await setTimeout(1000);
+        outcome = await command(kubectl, args, step.stdin ?? '');
+      }
+      outcomes.push({ step, ...outcome });
     }
     return outcomes;
   } finally {
