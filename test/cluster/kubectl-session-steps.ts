@@ -92,6 +92,15 @@ const gadget = (name: string, spec: string) =>
 const configMap = (name: string, rest: string) =>
   yaml('apiVersion: v1', 'kind: ConfigMap', `metadata: {name: ${name}, namespace: ${NS}}`, rest);
 
+const configMapItem = (name: string) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: NS },
+  data: { a: '1' },
+});
+
+const list = (items: readonly object[]) => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+
 const JOB = yaml(
   'apiVersion: batch/v1',
   'kind: Job',
@@ -148,6 +157,9 @@ export const STEPS: readonly Step[] = [
   { run: 'apply -f -', stdin: configMap('fixed', 'immutable: true\ndata: {a: "1"}') },
   { run: 'apply -f -', stdin: configMap('fixed', 'immutable: true\ndata: {a: "2"}'), fails: true },
   { run: 'replace -f -', stdin: configMap('nobody', 'data: {}'), fails: true },
+  { run: 'apply -f -', stdin: list([configMapItem('l1'), configMapItem('l2')]) },
+  { run: 'apply -f -', stdin: list([configMapItem('l3'), { ...configMapItem('l4'), dta: {} }]), fails: true },
+  { run: `-n ${NS} get configmap l1 l2 l3`, fails: true },
   { run: `-n ${NS} create secret generic key --from-literal=token=s3cret` },
   { run: `-n ${NS} get secret key` },
   { run: `-n ${NS} get secret key -o jsonpath={.data.token}` },
@@ -213,6 +225,10 @@ export const STEPS: readonly Step[] = [
   { run: `-n ${NS} rollout history deployment/web`, compare: 'code' },
   { run: `-n ${NS} patch deployment web -p {"spec":{"selector":{"matchLabels":{"app":"other"}}}}`, fails: true },
   { run: `-n ${NS} patch deployment web -p {"spec":{"replicas":"two"}}`, fails: true },
+  {
+    run: `-n ${NS} patch deployment web --dry-run=server -p {"spec":{"template":{"spec":{"containers":[{"name":"new","image":"i"}]}}}} -o jsonpath={.spec.template.spec.containers[*].name}`,
+  },
+  { run: `-n ${NS} patch deployment web --type=merge -p {"spec":{"progressDeadlineSeconds":-1}}`, fails: true },
   { run: `-n ${NS} autoscale deployment web --min=1 --max=3 --cpu-percent=80` },
   {
     run: 'apply -f -',
@@ -260,6 +276,29 @@ export const STEPS: readonly Step[] = [
       'kind: Pod',
       `metadata: {name: mount, namespace: ${NS}}`,
       'spec: {containers: [{name: c, image: i, volumeMounts: [{name: gone, mountPath: /x}], ports: [{containerPort: 0}]}]}',
+    ),
+    fails: true,
+  },
+  {
+    run: 'apply -f -',
+    stdin: yaml(
+      'apiVersion: v1',
+      'kind: Pod',
+      `metadata: {name: odd, namespace: ${NS}}`,
+      'spec:',
+      '  restartPolicy: Odd',
+      '  containers:',
+      '  - {name: c, image: i, livenessProbe: {tcpSocket: {port: 80}, successThreshold: 2}}',
+    ),
+    fails: true,
+  },
+  {
+    run: 'apply -f -',
+    stdin: yaml(
+      'apiVersion: v1',
+      'kind: Pod',
+      `metadata: {name: odd, namespace: ${NS}}`,
+      'spec: {containers: [{name: c, image: i, env: [{name: X, valueFrom: {fieldRef: {fieldPath: spec.nope}}}]}]}',
     ),
     fails: true,
   },
@@ -323,6 +362,7 @@ export const STEPS: readonly Step[] = [
   { run: `-n ${NS} get rolebinding reads -o wide` },
   { run: `-n ${NS} auth can-i get pods --as=system:serviceaccount:${NS}:robot` },
   { run: 'get --raw /healthz' },
+  { run: 'get --raw /api/v1/configmaps?resourceVersionMatch=Exact', fails: true },
   { run: 'get --raw /api/v1/nonsense', fails: true },
   { run: 'get --raw /apis/apps/v1/namespaces/default/deployments/none', fails: true },
   // Deletion

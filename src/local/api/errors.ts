@@ -65,6 +65,18 @@ function printed(value: unknown): string {
   return JSON.stringify(value);
 }
 
+/** The options of a request that Kubernetes would not take: 422 with the parameter as its cause. */
+export function invalidOptions(
+  kind: 'CreateOptions' | 'ListOptions',
+  { field, message, reason }: FieldError,
+): ApiError {
+  return new ApiError(422, 'Invalid', `${kind}.meta.k8s.io "" is invalid: ${field}: ${message}`, {
+    group: 'meta.k8s.io',
+    kind,
+    causes: [{ reason, message, field }],
+  });
+}
+
 /** `deployments.apps`, or `pods` for the core group. */
 export function qualified({ group, resource }: ResourceName): string {
   return group === '' ? resource : `${resource}.${group}`;

@@ -37,6 +37,12 @@ test('api server: answers have the codes and reasons of Kubernetes', async (t) =
     ['PATCH', `${CONFIG_MAPS}/a`, { body: {}, type: 'application/json' }, 415, 'UnsupportedMediaType'],
     ['POST', CONFIG_MAPS, { body: configMap('big', { a: 'x'.repeat(3_200_000) }) }, 413, 'RequestEntityTooLarge'],
     ['GET', `${CONFIG_MAPS}?resourceVersion=x`, {}, 400, 'BadRequest'],
+    ['GET', `${CONFIG_MAPS}?continue=x`, {}, 400, 'BadRequest'],
+    ['GET', `${CONFIG_MAPS}?continue=${'x'.repeat(24)}`, {}, 410, 'Expired'],
+    ['GET', `${CONFIG_MAPS}?resourceVersionMatch=Exact`, {}, 422, 'Invalid'],
+    ['GET', `${CONFIG_MAPS}?resourceVersion=1&resourceVersionMatch=Odd`, {}, 422, 'Invalid'],
+    ['POST', `${CONFIG_MAPS}?dryRun=Some`, { body: configMap('b') }, 422, 'Invalid'],
+    ['POST', `${CONFIG_MAPS}?fieldValidation=Odd`, { body: configMap('b') }, 422, 'Invalid'],
     ['GET', CONFIG_MAPS, { accept: 'application/vnd.kubernetes.protobuf' }, 406, 'NotAcceptable'],
     ['DELETE', `${CONFIG_MAPS}/a`, { body: { preconditions: { uid: 'other' } } }, 409, 'Conflict'],
     ['DELETE', '/api/v1/namespaces/kube-system', {}, 403, 'Forbidden'],
@@ -73,7 +79,7 @@ test('api server: pages of a list show one moment, whatever is written between t
     (page['items'] as unknown as { metadata: { name: string } }[]).map((o) => o.metadata.name),
   );
   assert.deepEqual(names, ['a', 'b', 'c', 'd', 'e']);
-  assert.equal((await call('GET', `${CONFIG_MAPS}?limit=10&continue=nonsense`)).code, 410);
+  assert.equal((await call('GET', `${CONFIG_MAPS}?limit=10&continue=${'x'.repeat(24)}`)).code, 410);
 });
 
 test('api server: many writers of one counter lose no increment', async (t) => {

@@ -18,7 +18,7 @@ function patched(before: object, patch: object): unknown {
 test('strategic merge: lists with a merge key are merged by it, others replaced', () => {
   const before = { containers: [{ name: 'a', image: '1', args: ['x', 'y'] }, { name: 'b' }] };
   assert.deepEqual(patched(before, { containers: [{ name: 'a', image: '2', args: ['z'] }, { name: 'c' }] }), {
-    containers: [{ name: 'a', image: '2', args: ['z'] }, { name: 'b' }, { name: 'c' }],
+    containers: [{ name: 'a', image: '2', args: ['z'] }, { name: 'c' }, { name: 'b' }],
   });
 });
 
@@ -39,7 +39,7 @@ test('strategic merge: directives delete, replace, keep and order', () => {
     }),
     {
       ...before,
-      containers: [{ name: 'c', image: 'n' }, { name: 'b' }, { name: 'a' }],
+      containers: [{ name: 'b' }, { name: 'c', image: 'n' }, { name: 'a' }],
     },
   );
   assert.deepEqual(
@@ -50,6 +50,16 @@ test('strategic merge: directives delete, replace, keep and order', () => {
     },
   );
   assert.deepEqual(patched(before, { volumes: null }), { containers: before.containers });
+});
+
+test('strategic merge: what the patch names has its order, new items stand in front, as Kubernetes 1.35 does it', () => {
+  const before = { containers: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] };
+  const order = (patch: object) => (patched(before, patch) as typeof before).containers.map((c) => c.name).join('');
+  const named = (...names: readonly string[]) => names.map((name) => ({ name, image: 'n' }));
+  assert.equal(order({ containers: named('a', 'z') }), 'azbc');
+  assert.equal(order({ containers: named('z', 'c') }), 'zabc');
+  assert.equal(order({ containers: named('c', 'a') }), 'bca');
+  assert.equal(order({ containers: [{ name: 'b', $patch: 'delete' }, ...named('z')] }), 'zac');
 });
 
 test('strategic merge: sets of plain values are united, and lose what is named', () => {

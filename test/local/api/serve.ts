@@ -9,6 +9,7 @@ export interface Answer {
   readonly code: number;
   readonly headers: IncomingMessage['headers'];
   readonly text: string;
+  readonly bytes: Buffer;
   /** The body as JSON, loosely typed for assertions. */
   readonly body: Body;
 }
@@ -79,12 +80,14 @@ export async function serve(t: TestContext, options: ApiServerOptions = {}): Pro
       const response = await open(method, path, call);
       const chunks: Buffer[] = [];
       for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
-      const text = Buffer.concat(chunks).toString();
+      const bytes = Buffer.concat(chunks);
+      const text = bytes.toString();
       const isJson = (response.headers['content-type'] ?? '').includes('json');
       return {
         code: response.statusCode ?? 0,
         headers: response.headers,
         text,
+        bytes,
         body: (isJson ? JSON.parse(text) : {}) as Body,
       };
     },

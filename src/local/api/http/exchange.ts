@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from '../../api-error.ts';
 import type { RequestContext, UserInfo } from '../kinds/kind.ts';
 import { badRequest, unsupportedMediaType } from '../errors.ts';
 import type { ProtobufDecoder } from '../protobuf/decode.ts';
 import { parseBody, readBytes } from './body.ts';
-import { dryRun } from './query.ts';
+import { dryRun, fieldValidation } from './query.ts';
 
 /** One HTTP request with what the server already knows about it. */
 export interface Exchange {
@@ -52,13 +51,6 @@ export function contextOf(
   { query, request, user, warnings }: Exchange,
   extraDryRun: readonly string[] = [],
 ): RequestContext {
-  const fieldValidation = query.get('fieldValidation') ?? 'Warn';
-  if (fieldValidation !== 'Ignore' && fieldValidation !== 'Warn' && fieldValidation !== 'Strict') {
-    const message = `Unsupported value: ${JSON.stringify(fieldValidation)}: supported values: "Ignore", "Strict", "Warn"`;
-    throw new ApiError(422, 'Invalid', `CreateOptions.meta.k8s.io "" is invalid: fieldValidation: ${message}`, {
-      causes: [{ reason: 'FieldValueNotSupported', message, field: 'fieldValidation' }],
-    });
-  }
   const agent = (request.headers['user-agent'] ?? 'unknown').split('/')[0] ?? 'unknown';
   const fieldManager = query.get('fieldManager') ?? '';
   if (fieldManager.length > 128) throw badRequest('fieldManager: Invalid value: may not be more than 128 bytes');
@@ -66,7 +58,7 @@ export function contextOf(
     user,
     dryRun: dryRun([...query.getAll('dryRun'), ...extraDryRun]),
     fieldManager: fieldManager === '' ? agent.slice(0, 128) : fieldManager,
-    fieldValidation,
+    fieldValidation: fieldValidation(query),
     warnings,
     internal: false,
   };

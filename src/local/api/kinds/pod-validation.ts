@@ -37,7 +37,7 @@ export function podSpecErrors(spec: unknown, path: string): FieldError[] {
 function choice(object: JsonObject, key: string, allowed: readonly string[], path: string): FieldError[] {
   const value = object[key];
   if (value === undefined || allowed.includes(String(value))) return [];
-  return [notSupported(`${path}.${key}`, value, [...allowed].sort())];
+  return [notSupported(`${path}.${key}`, value, allowed)];
 }
 
 function volumeErrors(volumes: readonly JsonObject[], path: string): FieldError[] {
@@ -163,8 +163,29 @@ function envErrors(env: readonly JsonObject[], path: string): FieldError[] {
         ),
       );
     }
+    if (isObject(from) && isObject(from['fieldRef']))
+      errors.push(...fieldPathErrors(stringOf(from['fieldRef']['fieldPath']), `${at}.valueFrom.fieldRef.fieldPath`));
     return errors;
   });
+}
+
+/** Fields of a pod that the downward API gives to a container's environment. */
+const ENV_FIELDS = [
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+  'spec.nodeName',
+  'spec.serviceAccountName',
+  'status.hostIP',
+  'status.hostIPs',
+  'status.podIP',
+  'status.podIPs',
+];
+
+function fieldPathErrors(fieldPath: string, path: string): FieldError[] {
+  if (fieldPath === '') return [required(path)];
+  if (ENV_FIELDS.includes(fieldPath) || /^metadata\.(labels|annotations)\['[^']*'\]$/.test(fieldPath)) return [];
+  return [invalid(path, fieldPath, `error converting fieldPath: field label not supported: ${fieldPath}`)];
 }
 
 function probeErrors(probe: JsonObject, path: string): FieldError[] {
@@ -189,6 +210,9 @@ function probeErrors(probe: JsonObject, path: string): FieldError[] {
     if (typeof value === 'number' && value < 0)
       errors.push(invalid(`${path}.${key}`, value, 'must be greater than or equal to 0'));
   }
+  const threshold = probe['successThreshold'];
+  if (!path.endsWith('.readinessProbe') && typeof threshold === 'number' && threshold > 1)
+    errors.push(invalid(`${path}.successThreshold`, threshold, 'must be 1'));
   const port = objectOf(probe['httpGet'] ?? probe['tcpSocket'])['port'];
   if (typeof port === 'number')
     errors.push(...portNumberErrors(port, `${path}.${isObject(probe['httpGet']) ? 'httpGet' : 'tcpSocket'}.port`));

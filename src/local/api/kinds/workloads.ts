@@ -41,6 +41,7 @@ export const deploymentStrategy: Strategy = {
   validate(object) {
     const spec = objectOf(object['spec']);
     const errors = workloadErrors(spec);
+    errors.push(...progressErrors(spec));
     const { type, rollingUpdate } = objectOf(spec['strategy']);
     if (type !== 'RollingUpdate' && type !== 'Recreate')
       errors.push(notSupported('spec.strategy.type', type, ['Recreate', 'RollingUpdate']));
@@ -55,6 +56,19 @@ export const deploymentStrategy: Strategy = {
   },
   validateUpdate: immutableSelector,
 };
+
+function progressErrors(spec: JsonObject): FieldError[] {
+  const { progressDeadlineSeconds: deadline, minReadySeconds: ready = 0 } = spec;
+  const errors: FieldError[] = [];
+  for (const key of ['minReadySeconds', 'progressDeadlineSeconds', 'revisionHistoryLimit']) {
+    const value = spec[key];
+    if (typeof value === 'number' && value < 0)
+      errors.push(invalid(`spec.${key}`, value, 'must be greater than or equal to 0'));
+  }
+  if (typeof deadline === 'number' && typeof ready === 'number' && deadline <= ready)
+    errors.push(invalid('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds'));
+  return errors;
+}
 
 export const replicaSetStrategy: Strategy = {
   generation: true,

@@ -42,23 +42,18 @@ function mergeObject(
       const gone = arrayOf(value);
       if (Array.isArray(out[field])) out[field] = arrayOf(out[field]).filter((v) => !gone.some((g) => sameJson(g, v)));
     } else if (value === null) delete out[key];
-    else out[key] = mergeMember(out[key], value, memberSchema(schema, key, resolve), resolve, patch[`${ORDER}${key}`]);
+    else out[key] = mergeMember(out[key], value, memberSchema(schema, key, resolve), resolve);
   }
   for (const [key, order] of Object.entries(rest)) {
     const field = key.slice(ORDER.length);
     if (!key.startsWith(ORDER) || !Array.isArray(out[field])) continue;
-    out[field] = ordered(arrayOf(out[field]), arrayOf(order), mergeKey(memberSchema(schema, field, resolve)));
+    const by = mergeKey(memberSchema(schema, field, resolve));
+    out[field] = ordered(arrayOf(out[field]), arrayOf(order), arrayOf(document[field]), by);
   }
   return out;
 }
 
-function mergeMember(
-  current: unknown,
-  value: unknown,
-  schema: Schema | undefined,
-  resolve: Resolve,
-  order: unknown,
-): unknown {
+function mergeMember(current: unknown, value: unknown, schema: Schema | undefined, resolve: Resolve): unknown {
   if (isObject(value)) {
     if (schema?.['x-kubernetes-patch-strategy'] === 'replace') return withoutDirectives(value);
     return mergeObject(isObject(current) ? current : {}, value, schema, resolve);
@@ -68,7 +63,7 @@ function mergeMember(
   const strategies = (schema?.['x-kubernetes-patch-strategy'] ?? '').split(',');
   if (!strategies.includes('merge')) return withoutDirectives(list);
   const key = mergeKey(schema);
-  if (key === undefined) return mergePrimitives(arrayOf(current), list, order);
+  if (key === undefined) return mergePrimitives(arrayOf(current), list);
   return mergeList(arrayOf(current), list, key, resolved(schema?.items, resolve), resolve);
 }
 
@@ -76,8 +71,9 @@ function mergeKey(schema: Schema | undefined): string | undefined {
   return schema?.['x-kubernetes-patch-merge-key'];
 }
 
-function mergePrimitives(current: unknown[], patch: unknown[], _order: unknown): unknown[] {
-  return [...current, ...patch.filter((v) => !current.some((c) => sameJson(c, v)))];
+function mergePrimitives(current: unknown[], patch: unknown[]): unknown[] {
+  const merged = [...current, ...patch.filter((v) => !current.some((c) => sameJson(c, v)))];
+  return ordered(merged, patch, current, undefined);
 }
 
 function mergeList(
@@ -104,25 +100,25 @@ function mergeList(
     if (at < 0) out.push(merged);
     else out[at] = merged;
   }
-  return out;
+  return ordered(out, patch, current, key);
 }
 
-/** Puts what the patch names into its order; what only the server has keeps its place relative to its neighbours. */
-function ordered(list: unknown[], order: unknown[], key: string | undefined): unknown[] {
+/**
+ * What the patch names stands in the order that it gives. What it does not name keeps its order and comes before the
+ * first of the named ones that stood behind it; items that are new stand in front of it.
+ */
+function ordered(list: unknown[], order: unknown[], before: unknown[], key: string | undefined): unknown[] {
   const identity = (v: unknown) => JSON.stringify(key !== undefined && isObject(v) ? v[key] : v);
-  const rank = new Map(order.map((v, i) => [identity(v), i]));
-  const named = list
-    .filter((v) => rank.has(identity(v)))
-    .sort((a, b) => (rank.get(identity(a)) ?? 0) - (rank.get(identity(b)) ?? 0));
+  const ranks = (items: unknown[]) => new Map(items.map((v, i) => [identity(v), i]));
+  const [rank, place] = [ranks(order), ranks(before)];
+  const at = (map: ReadonlyMap<string, number>, v: unknown) => map.get(identity(v)) ?? -1;
+  const named = list.filter((v) => at(rank, v) >= 0).sort((a, b) => at(rank, a) - at(rank, b));
   const out: unknown[] = [];
-  for (const item of list) {
-    if (!rank.has(identity(item))) out.push(item);
-    else {
-      const next = named.shift();
-      if (next !== undefined) out.push(next);
-    }
+  for (const item of list.filter((v) => at(rank, v) < 0)) {
+    while (named[0] !== undefined && !(at(place, item) < at(place, named[0]))) out.push(named.shift());
+    out.push(item);
   }
-  return out;
+  return [...out, ...named];
 }
 
 function withoutDirectives(value: unknown): unknown {

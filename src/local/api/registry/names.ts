@@ -36,17 +36,22 @@ export function pathSegmentProblem(name: string): string | undefined {
   return name.includes('%') ? "may not contain '%'" : undefined;
 }
 
+const QUALIFIED_RULE = `alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}')`;
+
 /** Says why this is no label or annotation key, or undefined. */
 export function qualifiedNameProblem(key: string): string | undefined {
   const slash = key.indexOf('/');
   const [prefix, name] = slash < 0 ? [undefined, key] : [key.slice(0, slash), key.slice(slash + 1)];
+  if (name.includes('/')) {
+    return `a valid label key must consist of ${QUALIFIED_RULE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
+  }
   if (prefix === '') return 'prefix part must be non-empty';
   const prefixProblem = prefix === undefined ? undefined : subdomainProblem(prefix);
   if (prefixProblem !== undefined) return `prefix part ${prefixProblem}`;
   if (name === '') return 'name part must be non-empty';
   if (name.length > 63) return 'name part must be no more than 63 bytes';
   if (new RegExp(`^${QUALIFIED}$`).test(name)) return undefined;
-  return `name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${QUALIFIED}')`;
+  return `name part must consist of ${QUALIFIED_RULE}`;
 }
 
 /** Says why this is no label value, or undefined. */

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ApiObject } from '../../api-client.ts';
 
+const TOKEN_BYTES = 18;
+
 /** Where a listing goes on. */
 export interface OpenPage {
   readonly all: readonly ApiObject[];
@@ -22,7 +24,7 @@ export class PageBook {
 
   /** Keeps a place; returns the `continue` token for it. */
   keep(page: OpenPage): string {
-    const token = randomBytes(18).toString('base64url');
+    const token = randomBytes(TOKEN_BYTES).toString('base64url');
     this.#open.set(token, page);
     if (this.#open.size > this.#max) {
       const oldest = this.#open.keys().next();
@@ -34,4 +36,9 @@ export class PageBook {
   open(token: string): OpenPage | undefined {
     return this.#open.get(token);
   }
+}
+
+/** Whether this can have been a `continue` token: one that was given up is told apart from what never was one. */
+export function isContinueToken(text: string): boolean {
+  return /^[\w-]{24}$/.test(text);
 }

@@ -1,12 +1,12 @@
 import type { ApiObject } from '../../api-client.ts';
 import { ApiError } from '../../api-error.ts';
 import { convertAll } from '../crd/conversion.ts';
-import { badRequest, expired, notFound } from '../errors.ts';
+import { badRequest, expired, forbidden, invalidOptions, notFound, notSupported } from '../errors.ts';
 import type { Kind } from '../kinds/kind.ts';
 import { objectMatcher, parseFieldSelector, parseLabelSelector } from '../selectors.ts';
 import { type RegistryDeps, storeKey, toVersion } from './deps.ts';
 import { checkFields, fieldsOf } from './fields.ts';
-import type { PageBook } from './pages.ts';
+import { isContinueToken, type PageBook } from './pages.ts';
 
 export interface Selection {
   /** Empty: all namespaces. */
@@ -68,6 +68,7 @@ export async function list(deps: RegistryDeps, pages: PageBook, request: ListReq
     }
     const page = pages.open(request.continue);
     if (page === undefined) {
+      if (!isContinueToken(request.continue)) throw badRequest('invalid continue token: continue key is not valid');
       throw expired(
         'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
       );
@@ -93,10 +94,16 @@ export async function list(deps: RegistryDeps, pages: PageBook, request: ListReq
   return { items, meta: { resourceVersion, continue: token, ...(selective ? {} : { remainingItemCount: rest }) } };
 }
 
+const REVISION_MATCHES = ['Exact', 'NotOlderThan', ''];
+
 /** Refuses versions that do not parse, that are gone (for exact matches) or that have not happened yet. */
 function checkRevision({ resourceVersion, resourceVersionMatch }: ListRequest, revision: number): void {
   if (resourceVersionMatch !== '' && resourceVersion === '') {
-    throw badRequest('resourceVersionMatch is forbidden unless resourceVersion is provided');
+    const detail = 'resourceVersionMatch is forbidden unless resourceVersion is provided';
+    throw invalidOptions('ListOptions', forbidden('resourceVersionMatch', detail));
+  }
+  if (!REVISION_MATCHES.includes(resourceVersionMatch)) {
+    throw invalidOptions('ListOptions', notSupported('resourceVersionMatch', resourceVersionMatch, REVISION_MATCHES));
   }
   if (resourceVersion === '' || resourceVersion === '0') return;
   const asked = parseRevision(resourceVersion);
