@@ -47,13 +47,14 @@ async function standalone(file: string, log: Logger): Promise<Task[]> {
   const { credentials, config, listeners, admin, ...rest } = parseConfigFile(file, contents, (path) =>
     readFileSync(resolve(dirname(file), path), 'utf8'),
   );
-  const { appAddress, podAddresses, tunnelPort, forbidden } = rest;
+  const { appAddress, podAddresses, tunnelPort, forbidden, metrics } = rest;
   const dataPath = createProxy({
     listeners,
     ...(appAddress === undefined ? {} : { appAddress }),
     ...(tunnelPort === undefined ? {} : { tunnelPort }),
     podAddresses,
     forbidden,
+    metrics,
     config: new WatchSource(config),
     credentials: new WatchSource(credentials),
     clock,

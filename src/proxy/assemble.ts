@@ -121,7 +121,7 @@ function compileInbound(config: ProxyConfig | undefined, options: ProxyOptions, 
 }
 
 function sharedParts(options: ProxyOptions) {
-  const { clock, random, accessLog, identityHeaders: more = [] } = options;
+  const { clock, random, accessLog, metrics = true, identityHeaders: more = [] } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const codec = { ...defaultCodecLimits, ...options.codecLimits };
   const timers = new TimerWheel();
@@ -154,7 +154,7 @@ function sharedParts(options: ProxyOptions) {
     lookups,
     registry: new EndpointRegistry(),
     ready: new WatchSource(false),
-    recording: { clock, running, accessLog },
+    recording: { clock, running, accessLog, metrics },
     /** Inbound exchanges that flow on after they were let in. */
     tunnels: new Set<InboundExchange>(),
     stripped: {

@@ -5,7 +5,7 @@ import type { Credentials } from '../mesh/credentials.ts';
 import { httpMatcher } from '../mesh/http-matcher.ts';
 import type { ProxyConfig, Resource } from '../mesh/resources.ts';
 import { parseSpiffeId } from '../mesh/spiffe.ts';
-import { integer, list, object, optional, text } from './check.ts';
+import { flag, integer, list, object, optional, text } from './check.ts';
 import { parseDestination } from './destination.ts';
 import { tlsIdentity } from './live-credentials.ts';
 import type { ForwardAddress, ProxyListeners } from './options.ts';
@@ -20,6 +20,7 @@ export interface StandaloneConfig {
   readonly podAddresses: readonly string[];
   readonly tunnelPort: number | undefined;
   readonly forbidden: readonly string[];
+  readonly metrics: boolean;
   readonly credentials: Credentials | undefined;
   readonly config: ProxyConfig;
 }
@@ -59,6 +60,7 @@ const schema = object({
   podAddresses: optional(list(addressText)),
   tunnelPort: optional(integer(1, 65535)),
   forbidden: optional(list(text('an address or network', isNetwork))),
+  metrics: optional(flag),
   certificate: optional(object({ chain: text(), key: text(), trust: list(text()) })),
   resources: list(resourceCheck),
 });
@@ -77,6 +79,7 @@ interface FileContents {
   readonly podAddresses?: readonly string[];
   readonly tunnelPort?: number;
   readonly forbidden?: readonly string[];
+  readonly metrics?: boolean;
   readonly certificate?: { readonly chain: string; readonly key: string; readonly trust: readonly string[] };
   readonly resources: readonly Resource[];
 }
@@ -109,6 +112,7 @@ export function parseConfigFile(file: string, contents: string, readFile: (path:
     podAddresses: rest.podAddresses ?? [],
     tunnelPort: rest.tunnelPort,
     forbidden: rest.forbidden ?? [],
+    metrics: rest.metrics ?? true,
     credentials,
     config: new Map(resources.map((resource) => [resource.key, resource])),
   };

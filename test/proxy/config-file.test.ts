@@ -47,6 +47,7 @@ test('config file: the pair of the documentation is valid', () => {
   const near = parseConfigFile('a.json', a, files);
   assert.deepEqual(near.listeners, { forward: [{ address: '127.0.0.1', port: 9501, destination: 'app:80' }] });
   assert.equal(near.tunnelPort, 9508);
+  assert.equal(near.metrics, true);
   assert.equal(near.credentials?.identity, 'spiffe://bench.local/ns/bench/sa/a');
   assert.deepEqual([...near.config.keys()], ['service/bench/app', 'endpoints/bench/app/80']);
   const far = parseConfigFile('b.json', b, files);
@@ -60,6 +61,7 @@ test('config file: everything that is wrong is reported at once, with its place'
     file.tunnelPort = 0;
     file.appAddress = 'localhost';
     file.forbidden = ['10.0.0.0/33'];
+    file.metrics = 'off';
     (file.resources as object[]).push({ type: 'inbund' }, { type: 'endpoints', key: 'endpoints/x', endpoints: {} });
   });
   assert.deepEqual(
@@ -71,6 +73,7 @@ test('config file: everything that is wrong is reported at once, with its place'
       'appAddress',
       'tunnelPort',
       'forbidden[0]',
+      'metrics',
       'resources[1].type',
       'resources[2].key',
       'resources[2].endpoints',

@@ -41,16 +41,18 @@ export interface RecordOptions {
   readonly running: Set<Exchange>;
   /** Undefined = no access log, and then nothing is built for it. */
   readonly accessLog: ((entry: AccessEntry) => void) | undefined;
+  /** Whether traffic is counted. */
+  readonly metrics: boolean;
 }
 
 /** Counts every exchange of the app, refused or not. Outermost, so that nothing escapes it. */
 export function recordOutbound(options: RecordOptions, unknown: TrafficSeries): Filter<OutboundExchange> {
-  const { clock, running, accessLog } = options;
+  const { clock, running, accessLog, metrics } = options;
   return (next) => {
     function finished(exchange: Exchange): void {
       running.delete(exchange);
       const now = clock.now();
-      recordFinished(exchange.series ?? unknown, exchange, now);
+      if (metrics) recordFinished(exchange.series ?? unknown, exchange, now);
       if (accessLog !== undefined) accessLog(outboundEntry(exchange as OutboundExchange, now));
     }
     return function recordOutboundFilter(exchange) {
@@ -63,13 +65,13 @@ export function recordOutbound(options: RecordOptions, unknown: TrafficSeries): 
 
 /** Counts every exchange for the app, refused or not, by the caller's verified identity. */
 export function recordInbound(options: RecordOptions, book: TrafficBook): Filter<InboundExchange> {
-  const { clock, running, accessLog } = options;
+  const { clock, running, accessLog, metrics } = options;
   const byPeer = new Map<string | undefined, TrafficSeries>();
   return (next) => {
     function finished(exchange: Exchange): void {
       running.delete(exchange);
       const now = clock.now();
-      if (exchange.series !== undefined) recordFinished(exchange.series, exchange, now);
+      if (metrics && exchange.series !== undefined) recordFinished(exchange.series, exchange, now);
       if (accessLog !== undefined) accessLog(entry('inbound', exchange, now));
     }
     return function recordInboundFilter(exchange) {

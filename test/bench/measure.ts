@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import type { Entry } from './column.ts';
+import type { LoadReport } from './load/spec.ts';
+import { cpuSeconds, end, rssMb, startReporting } from './processes.ts';
+import type { Row } from './rows.ts';
+
+/** One run: one row on one column in one round. */
+export interface Sample extends LoadReport {
+  /** CPU-seconds of the proxies while the load ran. */
+  readonly cpu: number;
+  /** Of the proxies together, right after. */
+  readonly rss: number;
+}
+
+/** One column that takes part in a row. */
+export interface Runner {
+  readonly column: string;
+  readonly entry: Entry;
+}
+
+const LOAD = join(import.meta.dirname, 'load', 'load.ts');
+const WARM_SECONDS = 1;
+
+export interface MeasureOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  /** Told after every run that counts. */
+  readonly onSample: (column: string, round: number, sample: Sample) => void;
+}
+
+/**
+ * Runs a row on all its columns, round by round, each round beginning with another column: what else happens on the
+ * machine meets all of them alike.
+ * @returns per column its samples, one per round
+ */
+export async function measure(
+  row: Row,
+  runners: readonly Runner[],
+  { rounds, seconds, onSample }: MeasureOptions,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map(runners.map((runner) => [runner.column, [] as Sample[]]));
+  // Connections, caches and compiled code are warm before anything counts
+  if (row.unit !== 'connection') for (const { entry } of runners) await runOnce(row, entry, WARM_SECONDS);
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < runners.length; i++) {
+      const runner = runners[(i + round) % runners.length]!;
+      const sample = await runOnce(row, runner.entry, seconds);
+      samples.get(runner.column)!.push(sample);
+      onSample(runner.column, round, sample);
+    }
+  }
+  return samples;
+}
+
+async function runOnce(row: Row, { port, pids }: Entry, seconds: number): Promise<Sample> {
+  const { child, next } = await startReporting(process.execPath, [LOAD, JSON.stringify(row.load(port, seconds))]);
+  try {
+    const before = cpuSeconds(pids);
+    child.stdin!.write('go\n');
+    const report = JSON.parse(await next()) as LoadReport;
+    const cpu = cpuSeconds(pids) - before;
+    return { ...report, cpu, rss: rssMb(pids) };
+  } finally {
+    await end(child);
+  }
+}

@@ -1,0 +1,153 @@
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { AccessRule, Resource, WorkloadResource } from '../../../src/mesh/resources.ts';
+import type { Column, ColumnKind, Site } from '../column.ts';
+import { startReporting, stopAll } from '../processes.ts';
+
+const PROGRAM = resolve(import.meta.dirname, '../../../src/main/weft.cjs');
+/** As sidecars are started (main/local-sidecar.ts). */
+const NODE_FLAGS = ['--disable-sigusr1', '--max-semi-space-size=16'];
+const version = () => ({ found: `on Node ${process.version}` });
+
+/** Everything on: identity, a split, policy `deny` with an HTTP rule by path and method, metrics. */
+export const weft: ColumnKind = { id: 'weft', title: 'Weft', version, start: (site) => start(site, true) };
+
+/** What policy, split and metrics cost is the difference to this. */
+export const weftBare: ColumnKind = {
+  id: 'weft-bare',
+  title: 'Weft, policy and metrics off',
+  version,
+  start: (site) => start(site, false),
+};
+
+async function start(site: Site, features: boolean): Promise<Column> {
+  const { app, dir } = site;
+  const [http1, grpc, tcp, oneHop, tunnel] = await Promise.all(Array.from({ length: 5 }, () => site.freePort()));
+  const forward = (port: number, destination: string) => ({ listen: `127.0.0.1:${port}`, destination });
+  const far = await run(dir, 'b', features, { listeners: { tunnel: `127.0.0.1:${tunnel}` } }, inbound(site, features));
+  const near = await run(
+    dir,
+    'a',
+    features,
+    {
+      listeners: {
+        forward: [
+          forward(http1!, 'app.bench:80'),
+          forward(grpc!, 'grpc.bench:80'),
+          forward(tcp!, 'tcp.bench:80'),
+          forward(oneHop!, 'plain.bench:80'),
+        ],
+      },
+      tunnelPort: tunnel,
+    },
+    [
+      workload('a'),
+      ...service('app', app.http1, 'detect', features),
+      ...service('grpc', app.grpc, 'detect', features),
+      ...service('tcp', app.tcp, 'tcp', features),
+      ...service('plain', app.http1, 'detect', features, {}),
+    ],
+  );
+  const pids = [near.pid!, far.pid!];
+  return {
+    entries: {
+      http1: { port: http1!, pids },
+      grpc: { port: grpc!, pids },
+      tcp: { port: tcp!, pids },
+      oneHop: { port: oneHop!, pids: [near.pid!] },
+    },
+    stop: () => stopAll([near, far]),
+  };
+}
+
+async function run(dir: string, side: string, features: boolean, options: object, resources: readonly Resource[]) {
+  const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
+  const file = join(dir, `weft-${side}.json`);
+  const metrics = features ? {} : { metrics: false };
+  writeFileSync(file, JSON.stringify({ ...options, ...metrics, certificate, resources }, undefined, 2));
+  const { child } = await startReporting(process.execPath, [...NODE_FLAGS, PROGRAM, 'proxy', '--config', file]);
+  return child;
+}
+
+const identity = (side: string) => `spiffe://bench.local/ns/bench/sa/${side}`;
+
+function workload(side: string): WorkloadResource {
+  return {
+    type: 'workload',
+    key: 'workload',
+    trustDomain: 'bench.local',
+    identity: identity(side),
+    labels: { namespace: 'bench', pod: `${side}-0`, serviceAccount: side, ownerKind: 'deployment', owner: side },
+    opaquePorts: [],
+  };
+}
+
+function inbound({ app }: Site, features: boolean): Resource[] {
+  const principals = [identity('a')];
+  const http: AccessRule[] = [
+    {
+      name: 'TrafficTarget bench/http',
+      principals,
+      ports: [app.http1],
+      http: [{ name: 'http/get', pathRegex: '/.*', methods: ['GET'] }],
+    },
+    {
+      name: 'TrafficTarget bench/grpc',
+      principals,
+      ports: [app.grpc],
+      http: [{ name: 'grpc/calls', pathRegex: '/bench\\.Echo/.*', methods: ['POST'] }],
+    },
+    { name: 'TrafficTarget bench/tcp', principals, ports: [app.tcp] },
+  ];
+  return [
+    workload('b'),
+    {
+      type: 'inbound',
+      key: 'inbound',
+      mode: features ? 'deny' : 'permissive',
+      ports: [
+        { number: app.http1, protocol: 'detect' },
+        { number: app.grpc, protocol: 'http2' },
+        { number: app.tcp, protocol: 'tcp' },
+      ],
+      rules: features ? http : [],
+      probes: [],
+    },
+  ];
+}
+
+/** A Service and what is behind it; with a split in two where features are on. */
+function service(
+  name: string,
+  port: number,
+  protocol: 'detect' | 'tcp',
+  split: boolean,
+  identified: { identity?: string } = { identity: identity('b') },
+): Resource[] {
+  const shares: [string, number][] = split
+    ? [
+        [`${name}-v1`, 90],
+        [`${name}-v2`, 10],
+      ]
+    : [[name, 1]];
+  const key = (backend: string) => `endpoints/bench/${backend}/80`;
+  const backends = shares.map(([backend, weight]) => {
+    return { namespace: 'bench', service: backend, port: 80, weight, endpoints: key(backend) };
+  });
+  return [
+    {
+      type: 'service',
+      key: `service/bench/${name}`,
+      namespace: 'bench',
+      name,
+      addresses: [],
+      hostnames: [`${name}.bench`],
+      ports: [
+        { number: 80, protocol, routes: [{ name: `TrafficSplit bench/${name}`, tcp: true, policies: [], backends }] },
+      ],
+    },
+    ...shares.map(([backend]): Resource => {
+      return { type: 'endpoints', key: key(backend), endpoints: [{ address: '127.0.0.1', port, ...identified }] };
+    }),
+  ];
+}
