@@ -1,9 +1,10 @@
 import type { InboundResource, PolicyMode } from '../mesh/resources.ts';
-import type { Service } from '../spec/kubernetes.ts';
+import type { Pod, Service } from '../spec/kubernetes.ts';
 import type { TrafficTarget } from '../spec/smi.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import type { Findings } from './findings.ts';
-import { groupBy } from './group-by.ts';
+import { groupBy, groupByEach } from './group-by.ts';
+import { compileBinding, podsSelectedBy, type BindingContext, type CompiledBinding } from './identity-binding.ts';
 import { compileInbound } from './inbound.ts';
 import type { ObjectFacts } from './object-stages.ts';
 import type { Settings } from './options.ts';
@@ -18,6 +19,7 @@ export interface Access {
 }
 
 const NO_GRANTS: readonly Grant[] = [];
+const NO_PODS: readonly Pod[] = [];
 const NO_SERVICES: readonly Service[] = [];
 const NO_INDEX: SelectorIndex = new Map();
 
@@ -25,8 +27,10 @@ const NO_INDEX: SelectorIndex = new Map();
 export class AccessStages {
   readonly #settings: Settings;
   readonly #accounts = new Stage<true>();
+  readonly #bindings = new Stage<CompiledBinding>();
   readonly #targets = new Stage<CompiledTarget>();
-  readonly #grants = new Stage<readonly Grant[]>();
+  readonly #accountGrants = new Stage<readonly Grant[]>();
+  readonly #podGrants = new Stage<readonly Grant[]>();
   readonly #indexes = new Stage<SelectorIndex>();
   readonly #selected = new Stage<readonly Service[]>();
   readonly #inbound = new Stage<InboundResource>();
@@ -36,19 +40,44 @@ export class AccessStages {
   }
 
   update(snapshot: Snapshot, facts: ObjectFacts): Access {
-    const targets = this.#updateTargets(snapshot, facts);
+    const running = this.#accounts.update([facts.pods], (emit) => {
+      for (const { account } of facts.pods.values()) emit(account, [], () => true);
+    });
+    const bindings = this.#updateBindings(snapshot, running);
+    const targets = this.#updateTargets(snapshot, facts, running, bindings);
     const grants = this.#updateGrants(targets);
     const selected = this.#updateSelected(snapshot, facts);
     const inbound = this.#updateInbound(snapshot, facts, selected, grants);
-    return { inbound, findings: [targets] };
+    return { inbound, findings: [targets, bindings] };
   }
 
-  #updateTargets({ trafficTargets, serviceAccounts }: Snapshot, facts: ObjectFacts) {
-    const { groups, tcpRoutes, udpRoutes, namespaces, pods } = facts;
-    const running = this.#accounts.update([pods], (emit) => {
-      for (const { account } of pods.values()) emit(account, [], () => true);
+  #updateBindings({ identityBindings, pods, serviceAccounts }: Snapshot, running: ReadonlyMap<string, true>) {
+    return this.#bindings.update([identityBindings, pods, serviceAccounts, running], (emit) => {
+      if (identityBindings.size === 0) return;
+      const podsIn = groupBy(pods, (pod) => pod.metadata.namespace);
+      for (const [key, binding] of identityBindings) {
+        const { namespace } = binding.metadata;
+        const context: BindingContext = {
+          trustDomain: this.#settings.trustDomain,
+          isAccount: (account) => serviceAccounts.has(account) || running.has(account),
+          selected: podsSelectedBy(binding, podsIn.get(namespace) ?? NO_PODS),
+        };
+        const named = binding.spec?.schemes?.serviceAccount;
+        const known = named !== undefined && context.isAccount(`${namespace}/${named}`);
+        const selected = context.selected.flatMap((pod) => [pod.key, pod.uid]);
+        emit(key, [binding, known, ...selected], () => compileBinding(binding, context));
+      }
     });
-    const deps = [trafficTargets, groups, tcpRoutes, udpRoutes, namespaces, serviceAccounts, running];
+  }
+
+  #updateTargets(
+    { trafficTargets, serviceAccounts }: Snapshot,
+    facts: ObjectFacts,
+    running: ReadonlyMap<string, true>,
+    bindings: ReadonlyMap<string, CompiledBinding>,
+  ) {
+    const { groups, tcpRoutes, udpRoutes, namespaces } = facts;
+    const deps = [trafficTargets, groups, tcpRoutes, udpRoutes, namespaces, serviceAccounts, running, bindings];
     return this.#targets.update(deps, (emit) => {
       for (const [key, target] of trafficTargets) {
         const { namespace } = target.metadata;
@@ -59,20 +88,26 @@ export class AccessStages {
           tcpRoute: (name) => tcpRoutes.get(`${namespace}/${name}`),
           udpRoute: (name) => udpRoutes.get(`${namespace}/${name}`),
           isAccount: (account) => serviceAccounts.has(account) || running.has(account),
+          binding: (name) => bindings.get(name),
         };
         emit(key, [target, ...referencesOf(target, context)], () => compileTarget(target, context));
       }
     });
   }
 
-  /** What is granted to each ServiceAccount, in the order of the targets' names. */
-  #updateGrants(targets: ReadonlyMap<string, CompiledTarget>) {
-    return this.#grants.update([targets], (emit) => {
-      for (const [account, group] of groupBy(targets, (t) => (t.grant === undefined ? undefined : t.destination))) {
-        const grants = group.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
-        emit(account, grants, () => grants);
-      }
-    });
+  /** What is granted to each ServiceAccount and to single pods, in the order of the targets' names. */
+  #updateGrants(targets: ReadonlyMap<string, CompiledTarget>): Grants {
+    const update = (stage: Stage<readonly Grant[]>, keysOf: (target: CompiledTarget) => readonly string[]) =>
+      stage.update([targets], (emit) => {
+        for (const [key, group] of groupByEach(targets, keysOf)) {
+          const grants = group.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
+          if (grants.length > 0) emit(key, grants, () => grants);
+        }
+      });
+    return {
+      byAccount: update(this.#accountGrants, ({ destination }) => destination.accounts),
+      byPod: update(this.#podGrants, ({ destination }) => destination.pods),
+    };
   }
 
   #updateSelected({ pods, services }: Snapshot, facts: ObjectFacts) {
@@ -94,17 +129,18 @@ export class AccessStages {
     { pods }: Snapshot,
     facts: ObjectFacts,
     selected: ReadonlyMap<string, readonly Service[]>,
-    grantsOf: ReadonlyMap<string, readonly Grant[]>,
+    { byAccount, byPod }: Grants,
   ) {
-    return this.#inbound.update([pods, facts.pods, facts.namespaces, selected, grantsOf], (emit) => {
+    return this.#inbound.update([pods, facts.pods, facts.namespaces, selected, byAccount, byPod], (emit) => {
       for (const [key, pod] of pods) {
         const own = facts.pods.get(key);
         if (own?.workload === undefined) continue;
         const mode = this.#modeOf(pod.metadata.namespace, facts);
         const services = selected.get(key) ?? NO_SERVICES;
-        const grants = grantsOf.get(own.account) ?? NO_GRANTS;
-        emit(key, [pod, own, mode, services, grants], () =>
-          compileInbound({ pod, facts: own, mode, services, grants }),
+        const shared = byAccount.get(own.account) ?? NO_GRANTS;
+        const single = byPod.get(key) ?? NO_GRANTS;
+        emit(key, [pod, own, mode, services, shared, single], () =>
+          compileInbound({ pod, facts: own, mode, services, grants: merged(shared, single) }),
         );
       }
     });
@@ -115,11 +151,27 @@ export class AccessStages {
   }
 }
 
+interface Grants {
+  /** By `namespace/name` of the ServiceAccount. */
+  readonly byAccount: ReadonlyMap<string, readonly Grant[]>;
+  /** By `namespace/name` of the pod. */
+  readonly byPod: ReadonlyMap<string, readonly Grant[]>;
+}
+
+/** In the order of the targets' names; a target that opens a pod in both ways opens it once. */
+function merged(a: readonly Grant[], b: readonly Grant[]): readonly Grant[] {
+  if (b.length === 0) return a;
+  return [...new Set([...a, ...b])].sort((x, y) => (x.name < y.name ? -1 : 1));
+}
+
 /** Everything besides the target itself that its meaning depends on. */
 function referencesOf({ metadata, spec }: TrafficTarget, context: TargetContext): unknown[] {
   if (spec === undefined) return [];
   const subjects = [spec.destination, ...(spec.sources ?? [])];
-  const known = subjects.map(({ namespace, name }) => context.isAccount(`${namespace || metadata.namespace}/${name}`));
+  const known = subjects.map(({ kind, namespace, name }) => {
+    const key = `${namespace || metadata.namespace}/${name}`;
+    return kind === 'IdentityBinding' ? context.binding(key) : context.isAccount(key);
+  });
   const routes = (spec.rules ?? []).map(({ kind, name }) => {
     if (kind === 'HTTPRouteGroup') return context.group(name);
     return kind === 'TCPRoute' ? context.tcpRoute(name) : context.udpRoute(name);

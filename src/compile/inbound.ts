@@ -37,11 +37,11 @@ export function compileInbound({ pod, facts, mode, services, grants }: InboundIn
 }
 
 function ruleFor(grant: Grant, pod: Pod, services: readonly Service[]): AccessRule[] {
-  const { name, principals, ports: servicePorts, http } = grant;
+  const { name, principals, pods, ports: servicePorts, http } = grant;
   const ports =
     servicePorts && sorted(servicePorts.flatMap((port) => containerPorts(port, pod, services)).filter(isAppPort));
   if (ports?.length === 0) return [];
-  return [{ name, principals, ...(ports && { ports }), ...(http && { http }) }];
+  return [{ name, principals, ...(pods.length > 0 && { pods }), ...(ports && { ports }), ...(http && { http }) }];
 }
 
 /**

@@ -19,7 +19,7 @@ export function subjectKind(path: string, kind: string): Finding {
     level: 'error',
     path: `${path}.kind`,
     message: `kind ${kind} is not known as a subject; this ${path === 'spec.destination' ? 'target grants' : 'source is granted'} nothing`,
-    fix: 'use kind: ServiceAccount',
+    fix: 'use kind: ServiceAccount or IdentityBinding',
   };
 }
 
@@ -117,5 +117,15 @@ export function emptyLayer(http: boolean): Finding {
     path: 'spec.rules',
     message: `HTTP rules hold on the ports of the target's TCPRoutes only, and its ${http ? 'HTTP rules match no request' : 'TCPRoutes name no port'}; the target grants nothing`,
     fix: `correct the ${http ? 'HTTPRouteGroup rules' : 'TCPRoute rules'}, or split the target in two`,
+  };
+}
+
+export function missingBinding(key: string, path: string): Finding {
+  return {
+    code: 'SMI1115',
+    level: 'error',
+    path: `${path}.name`,
+    message: `IdentityBinding ${key} does not exist; until it does, it stands for nobody`,
+    fix: `create IdentityBinding ${key}, or correct the name`,
   };
 }

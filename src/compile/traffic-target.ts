@@ -4,6 +4,7 @@ import { parseSpiffeId, spiffeId } from '../mesh/spiffe.ts';
 import type { IdentitySubject, TrafficTarget, TrafficTargetRule } from '../spec/smi.ts';
 import { about, type Finding } from './finding.ts';
 import type { CompiledGroup } from './http-route-group.ts';
+import type { CompiledBinding } from './identity-binding.ts';
 import type { CompiledTcpRoute } from './tcp-route.ts';
 import * as say from './traffic-target-findings.ts';
 import type { CompiledUdpRoute } from './udp-route.ts';
@@ -13,6 +14,8 @@ export interface Grant {
   /** `TrafficTarget shop/web-to-cart` */
   readonly name: string;
   readonly principals: readonly string[];
+  /** UIDs of pods that may call besides. */
+  readonly pods: readonly string[];
   /** Service ports; undefined = every port. */
   readonly ports: readonly number[] | undefined;
   /** Undefined = any bytes. */
@@ -20,14 +23,21 @@ export interface Grant {
 }
 
 export interface CompiledTarget {
-  /** `namespace/name` of the ServiceAccount whose pods it opens. */
-  readonly destination: string | undefined;
+  readonly destination: Destination;
   /** Undefined when nothing is granted; the diagnostics say why. */
   readonly grant: Grant | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What targets refer to; all of it in the target's own namespace (`smi.md` A5). */
+/** Whose pods a target opens, and which. */
+export interface Destination {
+  /** `namespace/name` of ServiceAccounts. */
+  readonly accounts: readonly string[];
+  /** `namespace/name` of pods. */
+  readonly pods: readonly string[];
+}
+
+/** What targets refer to; routes are in the target's own namespace (`smi.md` A5). */
 export interface TargetContext {
   readonly trustDomain: string;
   /** Of the target's namespace. */
@@ -37,7 +47,14 @@ export interface TargetContext {
   readonly udpRoute: (name: string) => CompiledUdpRoute | undefined;
   /** Whether a ServiceAccount exists, or a pod runs as it. */
   readonly isAccount: (key: string) => boolean;
+  /** By `namespace/name`. */
+  readonly binding: (key: string) => CompiledBinding | undefined;
 }
+
+/** Whom a subject stands for. */
+type Identities = Pick<CompiledBinding, 'accounts' | 'principals' | 'pods'>;
+
+const NOBODY: Identities = { accounts: [], principals: [], pods: [] };
 
 /** The routes of the rules by layer. A layer that no rule names is undefined and restricts nothing (`smi.md` A6). */
 interface Layers {
@@ -56,12 +73,13 @@ export function compileTarget(target: TrafficTarget, context: TargetContext): Co
     report(
       say.empty('SMI1101', 'spec', 'the target has no spec', 'write spec.destination, spec.sources and spec.rules'),
     );
-    return { destination: undefined, grant: undefined, diagnostics };
+    return { destination: { accounts: [], pods: [] }, grant: undefined, diagnostics };
   }
   const destination = destinationOf(target, spec.destination, context, report);
-  const principals = principalsOf(target, spec.sources ?? [], context, report);
+  const callers = callersOf(target, spec.sources ?? [], context, report);
   const layers = layersOf(spec.rules ?? [], context, report);
-  const grant = destination === undefined ? undefined : grantOf(target, principals, layers, report);
+  const opens = destination.accounts.length > 0 || destination.pods.length > 0;
+  const grant = opens ? grantOf(target, callers, layers, report) : undefined;
   if (grant !== undefined && context.mode === 'permissive') report(say.notEnforced(target.metadata.namespace));
   return { destination, grant, diagnostics };
 }
@@ -70,19 +88,19 @@ type Report = (finding: Finding) => void;
 
 function grantOf(
   target: TrafficTarget,
-  principals: readonly string[],
+  { principals, pods }: Callers,
   { unknown, http, tcp }: Layers,
   report: Report,
 ): Grant | undefined {
   const { namespace, name } = target.metadata;
-  const ports = tcp === undefined || tcp.everyPort ? undefined : [...new Set(tcp.ports)].sort((a, b) => a - b);
+  const tcpPorts = tcp === undefined || tcp.everyPort ? undefined : [...new Set(tcp.ports)].sort((a, b) => a - b);
   if (unknown || (http === undefined && tcp === undefined)) return undefined;
-  if (http?.length === 0 || ports?.length === 0) {
+  if (http?.length === 0 || tcpPorts?.length === 0) {
     if (http !== undefined && tcp !== undefined) report(say.emptyLayer(http.length === 0));
     return undefined;
   }
-  if (principals.length === 0) return undefined;
-  return { name: `TrafficTarget ${namespace}/${name}`, principals, ports, http };
+  if (principals.length === 0 && pods.length === 0) return undefined;
+  return { name: `TrafficTarget ${namespace}/${name}`, principals, pods, ports: tcpPorts, http };
 }
 
 function destinationOf(
@@ -90,53 +108,62 @@ function destinationOf(
   subject: IdentitySubject,
   context: TargetContext,
   report: Report,
-): string | undefined {
+): Destination {
   const own = target.metadata.namespace;
   const path = 'spec.destination';
   const namespace = subject.namespace || own; // A3
   if (namespace !== own) {
     report(say.otherNamespace(`${path}.namespace`, namespace, own));
-    return undefined;
+    return { accounts: [], pods: [] };
   }
-  return identityOf(subject, namespace, path, context, report) === undefined
-    ? undefined
-    : `${namespace}/${subject.name}`;
+  const { accounts, pods } = identitiesOf(subject, namespace, path, context, report);
+  return { accounts, pods: pods.map(({ key }) => key) };
 }
 
-function principalsOf(
+type Callers = Pick<Grant, 'principals' | 'pods'>;
+
+function callersOf(
   target: TrafficTarget,
   sources: readonly IdentitySubject[],
   context: TargetContext,
   report: Report,
-): string[] {
+): Callers {
   if (sources.length === 0) {
     report(say.empty('SMI1105', 'spec.sources', 'the target has no sources', 'add the ServiceAccounts that may call'));
   }
-  const principals = sources.map((source, i) =>
-    identityOf(source, source.namespace || target.metadata.namespace, `spec.sources[${i}]`, context, report),
+  const callers = sources.map((source, i) =>
+    identitiesOf(source, source.namespace || target.metadata.namespace, `spec.sources[${i}]`, context, report),
   );
-  return [...new Set(principals.filter((id) => id !== undefined))].sort();
+  const principals = new Set(callers.flatMap((each) => each.principals));
+  const pods = new Set(callers.flatMap((each) => each.pods.map(({ uid }) => uid)));
+  return { principals: [...principals].sort(), pods: [...pods].sort() };
 }
 
-/** The SPIFFE ID of a subject; undefined, with the reason reported, when it can be nobody's. */
-function identityOf(
+/** Whom a subject stands for; nobody, with the reason reported, when it can be nobody. */
+function identitiesOf(
   subject: IdentitySubject,
   namespace: string,
   path: string,
-  { trustDomain, isAccount }: TargetContext,
+  { trustDomain, isAccount, binding }: TargetContext,
   report: Report,
-): string | undefined {
+): Identities {
+  const key = `${namespace}/${subject.name}`;
+  if (subject.kind === 'IdentityBinding') {
+    const known = binding(key);
+    if (known === undefined) report(say.missingBinding(key, path));
+    return known ?? NOBODY;
+  }
   if (subject.kind !== 'ServiceAccount') {
     report(say.subjectKind(path, subject.kind));
-    return undefined;
+    return NOBODY;
   }
   const identity = spiffeId({ trustDomain, namespace, serviceAccount: subject.name });
   if (parseSpiffeId(identity) === undefined) {
-    report(say.nobody(`${path}.name`, `${namespace}/${subject.name}`));
-    return undefined;
+    report(say.nobody(`${path}.name`, key));
+    return NOBODY;
   }
-  if (!isAccount(`${namespace}/${subject.name}`)) report(say.unknownAccount(namespace, subject.name, path));
-  return identity;
+  if (!isAccount(key)) report(say.unknownAccount(namespace, subject.name, path));
+  return { accounts: [key], principals: [identity], pods: [] };
 }
 
 function layersOf(rules: readonly TrafficTargetRule[], context: TargetContext, report: Report): Layers {

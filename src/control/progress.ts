@@ -1,6 +1,7 @@
 import type { Concern, DiscoveryServer } from '../discovery/server.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import type { SmiObject } from '../spec/read.ts';
+import type { TrafficSplit, TrafficTarget } from '../spec/smi.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 
 /** How far an object has got: live on `live` of the `of` sidecars that it concerns; 0 of 0 when it is in force nowhere. */
@@ -59,12 +60,23 @@ function podsByTarget(mesh: Mesh): ReadonlyMap<string, readonly Concern[]> {
 function usersOf({ trafficTargets, trafficSplits }: Snapshot): ReadonlyMap<string, readonly string[]> {
   const users = new Map<string, string[]>();
   for (const object of [...trafficTargets.values(), ...trafficSplits.values()]) {
-    const references = object.kind === 'TrafficTarget' ? object.spec?.rules : object.spec?.matches;
-    for (const { kind, name } of references ?? []) {
-      file(users, `${kind} ${object.metadata.namespace}/${name}`, nameOf(object));
+    for (const { kind, name, namespace } of referencesOf(object)) {
+      file(users, `${kind} ${namespace || object.metadata.namespace}/${name}`, nameOf(object));
     }
   }
   return users;
+}
+
+function referencesOf({ kind, spec }: TrafficTarget | TrafficSplit): readonly Reference[] {
+  if (spec === undefined) return [];
+  if (kind === 'TrafficSplit') return spec.matches ?? [];
+  return [spec.destination, ...(spec.sources ?? []), ...(spec.rules ?? [])];
+}
+
+interface Reference {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
 }
 
 function file<T>(map: Map<string, T[]>, key: string, value: T): void {

@@ -40,12 +40,14 @@ const UNRESOLVED = new Set([
   'SMI1107',
   'SMI1108',
   'SMI1112',
+  'SMI1115',
   'SMI1202',
   'SMI1203',
   'SMI1204',
   'SMI1209',
   'SMI1210',
   'SMI1211',
+  'SMI1605',
 ]);
 /** Findings about another object that has precedence. */
 const CONFLICTED = new Set(['SMI1206']);

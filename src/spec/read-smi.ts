@@ -44,7 +44,9 @@ export function readIdentityBindingSpec(spec: Json): IdentityBinding['spec'] {
   if (spec.absent) return undefined;
   const schemes = spec.at('schemes');
   if (schemes.absent) return {};
-  const matchLabels = schemes.at('podLabelSelector').at('matchLabels');
+  const selector = schemes.at('podLabelSelector');
+  if (!selector.at('matchExpressions').absent) selector.complain('matchExpressions is not a way to select pods here');
+  const matchLabels = selector.at('matchLabels');
   const labels = matchLabels.stringMap();
   return {
     schemes: present({

@@ -7,6 +7,7 @@ import { spiffeId } from '../../src/mesh/spiffe.ts';
 const PEERS = ['shop', 'other'].flatMap((namespace) =>
   ['a', 'b', 'c'].flatMap((serviceAccount): AccessPeer[] => {
     const identity = spiffeId({ trustDomain: 'weft.local', namespace, serviceAccount });
+    // uids as in `populated`
     return [undefined, `${namespace}-${serviceAccount}`].map((pod) => ({ identity, pod }));
   }),
 );

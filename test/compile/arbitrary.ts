@@ -12,6 +12,8 @@ export interface Raw {
 // Few names, so that objects meet: references resolve, Services select pods, targets and splits collide.
 const NAMES = ['a', 'b', 'c'];
 const NAMESPACES = ['shop', 'other'];
+/** Of the pods in `populated`; `allowedSet` calls as these. */
+export const UIDS = NAMESPACES.flatMap((ns) => NAMES.map((own) => `${ns}-${own}`));
 const name = fc.constantFrom(...NAMES);
 const namespace = fc.constantFrom(...NAMESPACES);
 const created = fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '');
@@ -27,7 +29,11 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
   'matches.name': ['m1', 'm2', ...NAMES, ''],
   'rules.matches': ['m1', 'm1', 'm2', 'm2', 'gone', ''],
   'rules.name': ['a', 'a', 'a', 'a', ...NAMES, 'gone'],
-  'destination.kind': [...Array<string>(9).fill('ServiceAccount'), 'Group'],
+  'destination.kind': [...Array<string>(9).fill('ServiceAccount'), 'IdentityBinding', 'IdentityBinding', 'Group'],
+  'schemes.serviceAccount': [...NAMES, ...NAMES, '*', ''],
+  'schemes.spiffeIdentities': [...NAMESPACES, 'gone'].flatMap((ns) =>
+    ['spiffe://weft.local', 'spiffe://else.where', 'weft.local'].map((domain) => `${domain}/ns/${ns}/sa/a`),
+  ),
   'destination.namespace': ['', '', '', '', ...NAMESPACES, 'nowhere'],
   'destination.name': [...NAMES, ...NAMES, ...NAMES, '*'],
   'sources.kind': ['ServiceAccount', 'ServiceAccount', 'ServiceAccount', 'IdentityBinding'],
@@ -37,6 +43,13 @@ const PORTS = [80, 8080, 9090, 0, -1, 70_000];
 
 /** Any value that a structural schema admits, leaning to such as mean something. */
 function admitted(schema: CrdSchema, field: string, parent: string): fc.Arbitrary<unknown> {
+  const some = admittedValue(schema, field, parent);
+  return schema['nullable'] === true
+    ? fc.oneof({ weight: 9, arbitrary: some }, { weight: 1, arbitrary: fc.constant(null) })
+    : some;
+}
+
+function admittedValue(schema: CrdSchema, field: string, parent: string): fc.Arbitrary<unknown> {
   if (schema['x-kubernetes-int-or-string'] === true) return fc.constantFrom(80, '80');
   if (schema.enum !== undefined) return fc.constantFrom(...(schema.enum as unknown[]));
   if (field === 'headers') return headers;
@@ -46,7 +59,11 @@ function admitted(schema: CrdSchema, field: string, parent: string): fc.Arbitrar
     case 'array':
       return schema.items === undefined
         ? fc.constant([])
-        : fc.array(admitted(schema.items, field, parent), { maxLength: 3, size: 'max' });
+        : fc.array(admitted(schema.items, field, parent), {
+            minLength: least(schema, 'minItems'),
+            maxLength: 3,
+            size: 'max',
+          });
     case 'integer':
       return field === 'ports' ? fc.constantFrom(...PORTS) : fc.oneof(fc.nat(100), fc.constantFrom(0, 2 ** 53, 1e18));
     case 'number':
@@ -68,12 +85,22 @@ const headers = fc.oneof(
   fc.array(fc.dictionary(fc.constantFrom('X-A', 'x-b'), fc.constantFrom('1', '2'), { maxKeys: 1 }), { maxLength: 2 }),
 );
 
+function least(schema: CrdSchema, keyword: 'minItems' | 'minProperties'): number {
+  const limit = schema[keyword];
+  return typeof limit === 'number' ? limit : 0;
+}
+
 function admittedObject(schema: CrdSchema, parent: string): fc.Arbitrary<unknown> {
+  const minKeys = least(schema, 'minProperties');
+  if (parent === 'matchLabels') {
+    return fc.dictionary(fc.constantFrom('app', 'app', 'version'), fc.constantFrom(...NAMES), { minKeys, maxKeys: 2 });
+  }
   const fields = Object.entries(schema.properties ?? {}).map(
     ([key, value]) => [key, admitted(value, key, parent)] as const,
   );
   const requiredKeys = [...(schema.required ?? [])];
-  return fc.record(Object.fromEntries(fields), { requiredKeys });
+  const record = fc.record(Object.fromEntries(fields), { requiredKeys });
+  return minKeys === 0 ? record : record.filter((value) => Object.keys(value).length >= minKeys);
 }
 
 /** Any SMI object that the CRDs admit. */
@@ -89,7 +116,8 @@ export const smiObject: fc.Arbitrary<Raw> = fc.oneof(
       };
       const whole = fc.record({ ...fields, spec: admitted(specSchema, 'spec', '') });
       const arbitrary: fc.Arbitrary<Raw> = fc.oneof({ weight: 19, arbitrary: whole }, fc.record(fields));
-      return { arbitrary, weight: spec.names.kind === 'TrafficTarget' ? 6 : 2 };
+      const weight = spec.names.kind === 'TrafficTarget' || spec.names.kind === 'IdentityBinding' ? 6 : 2;
+      return { arbitrary, weight };
     }),
   ),
 );
@@ -98,6 +126,7 @@ function metadata(annotations: fc.Arbitrary<Record<string, string>> = fc.constan
   return fc.record({
     name,
     namespace,
+    uid: fc.constantFrom('', ...UIDS),
     creationTimestamp: created,
     labels: fc.dictionary(fc.constantFrom('app', 'version'), fc.constantFrom('a', 'b')),
     annotations,
@@ -233,6 +262,12 @@ const ROUTES: readonly (readonly [kind: string, spec: unknown])[] = [
 
 /** Something for other objects to be about: in both namespaces a pod per ServiceAccount, Services, and some routes. */
 export const populated: readonly Raw[] = NAMESPACES.flatMap((ns, i): Raw[] => [
+  {
+    apiVersion: 'access.smi-spec.io/v1alpha4',
+    kind: 'IdentityBinding',
+    metadata: { name: 'labelled', namespace: ns },
+    spec: { schemes: { podLabelSelector: { matchLabels: { app: 'b' } } } },
+  },
   ...ROUTES.map(([kind, spec]) => ({ apiVersion: SPECS, kind, metadata: { name: 'a', namespace: ns }, spec })),
   ...NAMES.flatMap((own, j): Raw[] => [
     {
@@ -241,6 +276,7 @@ export const populated: readonly Raw[] = NAMESPACES.flatMap((ns, i): Raw[] => [
       metadata: {
         name: `pod-${own}`,
         namespace: ns,
+        uid: `${ns}-${own}`,
         labels: { app: own },
         annotations: { 'weft.dev/injected': 'true' },
       },
@@ -258,14 +294,17 @@ export const populated: readonly Raw[] = NAMESPACES.flatMap((ns, i): Raw[] => [
 
 const account = fc.record({ kind: fc.constant('ServiceAccount'), name });
 
+/** A subject without fault; `labelled` is an IdentityBinding that `populated` has. */
+const subject = fc.oneof(account, fc.constant({ kind: 'IdentityBinding', name: 'labelled' }));
+
 /** A target without fault, unless one of its routes does not exist. */
 const soundTarget: fc.Arbitrary<Raw> = fc.record({
   apiVersion: fc.constant('access.smi-spec.io/v1alpha3'),
   kind: fc.constant('TrafficTarget'),
   metadata: fc.record({ name: fc.constantFrom('sound-1', 'sound-2', 'sound-3'), namespace }),
   spec: fc.record({
-    destination: account,
-    sources: fc.array(account, { minLength: 1, maxLength: 2 }),
+    destination: subject,
+    sources: fc.array(subject, { minLength: 1, maxLength: 2 }),
     rules: fc.array(
       fc.record({ kind: fc.constantFrom('HTTPRouteGroup', 'TCPRoute'), name: fc.constantFrom('a', 'a', 'b') }),
       { minLength: 1, maxLength: 2 },

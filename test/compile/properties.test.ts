@@ -8,7 +8,7 @@ import { loadCrds } from '../../src/spec/crds.ts';
 import { SnapshotStore } from '../../src/spec/snapshot-store.ts';
 import { smiValidator } from '../../src/spec/validate.ts';
 import { allowedSet } from './allowed.ts';
-import { anyObject, grantingMesh, identityOf, meshObjects, smiObject, type Raw } from './arbitrary.ts';
+import { anyObject, grantingMesh, identityOf, meshObjects, populated, smiObject, type Raw } from './arbitrary.ts';
 import { kindOf, snapshotOf } from './snapshot.ts';
 
 const validator = smiValidator(loadCrds());
@@ -105,6 +105,12 @@ test('compile: the incremental result equals the full one after every change', (
 
 /** Ways to make an object one that the CRDs refuse. */
 const spoil = fc.constantFrom<(raw: Raw) => Raw>(
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: {} }),
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: { podLabelSelector: {} } }),
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: { podLabelSelector: { matchLabels: {} } } }),
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: { podLabelSelector: { matchLabels: { app: 7 } } } }),
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: { spiffeIdentities: [] } }),
+  (raw) => withSpec(raw, { ...specOf(raw), schemes: { serviceAccount: ['a'] } }),
   (raw) => withSpec(raw, 'a text'),
   (raw) => withSpec(raw, { ...specOf(raw), destination: { kind: 'ServiceAccount' } }),
   (raw) => withSpec(raw, { ...specOf(raw), sources: { kind: 'ServiceAccount', name: 'a' } }),
@@ -166,6 +172,49 @@ test('compile: adding a target that was understood with errors throughout never 
       const before = raws.filter((raw) => identityOf(raw) !== identityOf(added));
       const allowed = allowedSet(compile(snapshotOf(before)));
       assert.deepEqual(allowedSet(compile(snapshotOf([...before, added]))), allowed);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('compile: a binding with labels and an account together never grants access', () => {
+  const both = smiObject
+    .filter((raw) => raw.kind === 'IdentityBinding')
+    .map((raw) => withSpec(raw, { schemes: { podLabelSelector: { matchLabels: { app: 'b' } }, serviceAccount: 'a' } }));
+  fc.assert(
+    fc.property(grantingMesh, both, (raws, added) => {
+      const before = raws.filter((raw) => identityOf(raw) !== identityOf(added));
+      const allowed = allowedSet(compile(snapshotOf(before)));
+      assert.deepEqual(allowedSet(compile(snapshotOf([...before, added]))), allowed);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('compile: what only labels grant is granted to certificates that name one of their pods, and to no other', () => {
+  const labels = { podLabelSelector: { matchLabels: { app: 'b' } } };
+  const binding = fc.constantFrom('shop', 'other').map((namespace): Raw => ({
+    apiVersion: 'access.smi-spec.io/v1alpha4',
+    kind: 'IdentityBinding',
+    metadata: { name: 'only', namespace },
+    spec: { schemes: labels },
+  }));
+  const target = smiObject
+    .filter((raw) => raw.kind === 'TrafficTarget')
+    .map((raw) => withSpec(raw, { ...specOf(raw), sources: [{ kind: 'IdentityBinding', name: 'only' }] }));
+  fc.assert(
+    fc.property(meshObjects, binding, target, (raws, only, added) => {
+      const others = raws.filter((raw) => raw.kind !== 'TrafficTarget');
+      const objects: Raw[] = [...populated, ...others, only, added];
+      const unique: Raw[] = [...new Map(objects.map((raw) => [identityOf(raw), raw])).values()];
+      const selected = unique.filter(({ kind, metadata }) => {
+        const own = metadata['labels'] as Record<string, string> | undefined;
+        return kind === 'Pod' && metadata['namespace'] === added.metadata['namespace'] && own?.['app'] === 'b';
+      });
+      const uids = new Set(selected.map(({ metadata }) => metadata['uid']));
+      for (const access of allowedSet(compile(snapshotOf(unique)))) {
+        assert.ok(uids.has(access.split(' ')[1]), access);
+      }
     }),
     { numRuns: 100 },
   );

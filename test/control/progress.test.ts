@@ -16,8 +16,10 @@ function concerned(...objects: readonly object[]): Record<string, number> {
   const { mesh, configs } = compile(snapshot);
   const discovery = discoveryServer({ configs: new WatchSource(configs), clock: new FakeClock() });
   const of = progressOf({ snapshot, mesh }, discovery);
-  const { trafficTargets, trafficSplits, tcpRoutes, httpRouteGroups } = snapshot;
-  const all = [trafficTargets, trafficSplits, tcpRoutes, httpRouteGroups].flatMap((map) => [...map.values()]);
+  const { trafficTargets, identityBindings, trafficSplits, tcpRoutes, httpRouteGroups } = snapshot;
+  const all = [trafficTargets, identityBindings, trafficSplits, tcpRoutes, httpRouteGroups].flatMap((map) => [
+    ...map.values(),
+  ]);
   return Object.fromEntries(
     all.filter(isSmiObject).map((object) => [`${object.kind} ${object.metadata.name}`, of(object).of]),
   );
@@ -36,6 +38,20 @@ test('progress: a split concerns every sidecar, a target the destination, routes
     'TCPRoute any': 1,
     'HTTPRouteGroup unused': 0,
   });
+});
+
+test('progress: a binding concerns whom the targets concern that name it', () => {
+  const { apiVersion, metadata } = target;
+  const binding = {
+    apiVersion: 'access.smi-spec.io/v1alpha4',
+    kind: 'IdentityBinding',
+    metadata: { ...metadata, name: 'callers', uid: 'ib' },
+  };
+  const spec = { schemes: { podLabelSelector: { matchLabels: { app: 'web' } } } };
+  const sources = [{ kind: 'IdentityBinding', name: 'callers' }];
+  const through = { apiVersion, kind: 'TrafficTarget', metadata, spec: { ...target.spec, sources } };
+  assert.equal(concerned({ ...binding, spec }, through, anyPort)['IdentityBinding callers'], 1);
+  assert.equal(concerned({ ...binding, spec }, target, anyPort)['IdentityBinding callers'], 0);
 });
 
 test('progress: whom a group concerns is counted once, though a target and a split use it', () => {

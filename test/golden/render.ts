@@ -90,10 +90,11 @@ function renderInbound(key: string, { inbound, workload }: MeshWorkload): Block 
   };
 }
 
-function renderRule({ name, principals, ports, http }: AccessRule): string {
+function renderRule({ name, principals, pods = [], ports, http }: AccessRule): string {
   const on = ports === undefined ? '' : ` on ${ports.join(', ')}`;
   const when = http === undefined ? ' any bytes' : ` HTTP ${renderMatches(http)}`;
-  return `${name}: ${principals.map(shortIdentity).join(', ')}${on}${when}`;
+  const callers = [...principals.map(shortIdentity), ...pods.map((uid) => `pod #${uid}`)];
+  return `${name}: ${callers.join(', ')}${on}${when}`;
 }
 
 function shortIdentity(id: string): string {

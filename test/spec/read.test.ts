@@ -155,4 +155,10 @@ test('read: an IdentityBinding keeps its schemes; what Go clients write for none
   assert.deepEqual(spec(identityBinding(none)), { schemes: {} });
   assert.deepEqual(spec(identityBinding({ podLabelSelector: {} })), { schemes: {} });
   assert.deepEqual(codes(identityBinding({ serviceAccount: 1 })), ['SMI0001 spec.schemes.serviceAccount']);
+  const narrower = { podLabelSelector: { matchLabels: { app: 'web' }, matchExpressions: [] } };
+  assert.deepEqual(
+    codes(identityBinding(narrower)),
+    ['SMI0001 spec.schemes.podLabelSelector'],
+    'never half a selector',
+  );
 });
