@@ -198,10 +198,12 @@ async function present(mesh: LocalMesh, options: LocalOptions, signal: AbortSign
     await applyDemo(mesh.client);
     await allAvailable(mesh.client, signal);
   }
-  const pods = mesh.client.list(PODS).filter(isMeshed).length;
+  const waiting = await sidecarsReady(mesh.runtime, signal);
+  const pods = mesh.runtime.sidecars().size;
   console.log(
-    `mesh ready: ${pods} pods, each with its sidecar (isolation ${mesh.isolation}, ${(performance.now() / 1000).toFixed(1)} s)`,
+    `mesh ready: ${pods} ${pods === 1 ? 'pod' : 'pods'}, each with its sidecar (isolation ${mesh.isolation}, ${(performance.now() / 1000).toFixed(1)} s)`,
   );
+  if (waiting.length > 0) console.log(`not ready yet: the sidecars of ${waiting.join(', ')}`);
   console.log('For development, tests and CI: this is no Kubernetes cluster. Ctrl-C stops everything.\n');
   if (!options.demo) return aborted(signal);
   console.log(`${hints(mesh.kubeconfig)}\n`);
@@ -240,6 +242,21 @@ function isMeshed(pod: ApiObject): boolean {
 
 function podIp(pod: ApiObject): string | undefined {
   return (pod['status'] as { podIP?: string } | undefined)?.podIP;
+}
+
+const SIDECARS_WAIT_MS = 10_000;
+
+/**
+ * Waits until every pod that is there, such as those of a data folder, has its sidecar. One that cannot start, because
+ * it lacks a volume, does not hold up the others: gives back those that had none in time.
+ */
+async function sidecarsReady(runtime: Runtime, signal: AbortSignal): Promise<readonly string[]> {
+  const deadline = clock.now() + SIDECARS_WAIT_MS;
+  for (;;) {
+    const waiting = [...runtime.sidecars()].flatMap(([pod, ready]) => (ready ? [] : [pod]));
+    if (waiting.length === 0 || signal.aborted || clock.now() >= deadline) return waiting;
+    await clock.sleep(50, signal).catch(() => undefined);
+  }
 }
 
 /** Waits until every Deployment has all its replicas available. */

@@ -73,9 +73,18 @@ test('own manifests: with --data-dir, kill -9 loses no acknowledged object', { s
       const made = await first.kubectl(['create', 'configmap', `map-${i}`, '--from-literal=a=b']);
       assert.equal(made.code, 0, made.stderr);
     }
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'stays', namespace: 'default' },
+      spec: { containers: [{ name: 'c', command: ['sleep', '1000'] }] },
+    };
+    const { code } = await first.kubectl(['apply', '-f', '-'], JSON.stringify(pod));
+    assert.equal(code, 0);
     first.child.kill('SIGKILL');
     await first.stop();
     const second = await startMesh(['--no-demo', '--data-dir', data]);
+    assert.match(second.output(), /^mesh ready: 1 pod, each/m); // the pod of the first is back, with its sidecar
     const { stdout } = await second.kubectl(['get', 'configmaps', '-o', 'name']);
     for (let i = 0; i < 5; i++) assert.match(stdout, new RegExp(`configmap/map-${i}\\n`));
     assert.equal(await second.stop(), 0);

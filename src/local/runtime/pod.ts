@@ -66,6 +66,11 @@ export class PodRunner {
     return this.#pod;
   }
 
+  /** Whether the sidecar serves; undefined for a pod without one. */
+  get sidecarReady(): boolean | undefined {
+    return this.containers.sidecar?.ready;
+  }
+
   /** Runs the pod until its containers have ended for good, then leaves nothing but logs behind. Never rejects. */
   async run(): Promise<void> {
     const { log, isolation } = this.#options;

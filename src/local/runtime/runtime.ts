@@ -14,6 +14,8 @@ export interface Runtime {
   /** Runs pods until aborted; then ends them all, at once and gently, and resolves when nothing is left. */
   run(signal: AbortSignal): Promise<void>;
   readonly streams: PodStreams;
+  /** Meshed pods that run or are to run, by `namespace/name`: whether their sidecar is ready. */
+  sidecars(): ReadonlyMap<string, boolean>;
 }
 
 interface Running {
@@ -115,6 +117,15 @@ export function createRuntime(options: RuntimeOptions): Runtime {
   }
 
   return {
+    sidecars() {
+      const meshed = [...runners.values()].filter(({ runner, over }) => !over && runner.sidecarReady !== undefined);
+      return new Map(
+        meshed.map(({ runner }) => {
+          const { namespace = '', name } = runner.pod.metadata;
+          return [`${namespace}/${name}`, runner.sidecarReady === true];
+        }),
+      );
+    },
     streams: podStreams((namespace, name) => {
       const pod = client.get(PODS, namespace, name);
       return pod === undefined ? undefined : runners.get(pod.metadata.uid ?? '')?.runner;

@@ -46,15 +46,18 @@ test('sidecar: starts before the app, gates readiness, ends after the app', asyn
   assert.equal(pod.status?.podIP, context?.publishedAddress);
   assert.notEqual(context?.appAddress, context?.publishedAddress);
   assert.equal(context?.isolation, 'process');
+  assert.deepEqual([...runtime.sidecars()], [['default/web', false]]);
   writeFileSync(join(folder, 'ready'), '');
   await eventually(() => assert.equal(conditionOf(client, 'web', 'Ready')?.status, 'True'));
   await eventually(() => assert.equal(readFileSync(order, 'utf8'), 'sidecar up\napp up\n'));
+  assert.deepEqual([...runtime.sidecars()], [['default/web', true]]);
   assert.equal(await logsOf(runtime, 'web', { container: 'weft-proxy' }), 'token: token of default for weft\n');
   rmSync(join(folder, 'ready'));
   await eventually(() => assert.equal(conditionOf(client, 'web', 'Ready')?.reason, 'SidecarNotReady'));
   await client.delete(PODS, 'default', 'web', { gracePeriodSeconds: 5 });
   await eventually(() => assert.equal(client.get(PODS, 'default', 'web'), undefined));
   await eventually(() => assert.match(readFileSync(order, 'utf8'), /app down\nsidecar down\n$/));
+  await eventually(() => assert.equal(runtime.sidecars().size, 0));
 });
 
 test('sidecar: the app is told its private address and to go through the sidecar, in both cases', async (t) => {
