@@ -1,5 +1,5 @@
 import type { TrafficTargetRule } from '../spec/smi.ts';
-import type { Finding } from './finding.ts';
+import { listedPorts, type Finding } from './finding.ts';
 
 // What is said about TrafficTargets, in one place: the rules stay readable, and so do the sentences.
 
@@ -107,6 +107,16 @@ export function notEnforced(namespace: string): Finding {
     path: '',
     message: `the policy of namespace ${namespace} is permissive: what no target grants gets in as well`,
     fix: 'set the namespace annotation weft.dev/policy: deny (or audit, to see first what it would refuse)',
+  };
+}
+
+export function otherPort(port: number, ports: readonly number[]): Finding {
+  return {
+    code: 'SMI1120',
+    level: 'warning',
+    path: 'spec.destination.port',
+    message: `the target opens port ${port} only, and its TCPRoutes name ${listedPorts(ports)}; it grants nothing`,
+    fix: 'name the same port in both, or leave one of them out',
   };
 }
 

@@ -99,8 +99,14 @@ function grantOf(
     if (http !== undefined && tcp !== undefined) report(say.emptyLayer(http.length === 0));
     return undefined;
   }
+  const { port } = target.spec?.destination ?? {};
+  if (port !== undefined && tcpPorts?.includes(port) === false) {
+    report(say.otherPort(port, tcpPorts));
+    return undefined;
+  }
   if (principals.length === 0 && pods.length === 0) return undefined;
-  return { name: `TrafficTarget ${namespace}/${name}`, principals, pods, ports: tcpPorts, http };
+  const ports = port === undefined ? tcpPorts : [port];
+  return { name: `TrafficTarget ${namespace}/${name}`, principals, pods, ports, http };
 }
 
 function destinationOf(

@@ -25,6 +25,11 @@ export class Json {
     return this.value === undefined;
   }
 
+  /** A value that was found elsewhere, with the path that people know it by. */
+  beside(path: string, value: unknown): Json {
+    return new Json(value, path, this.#problems);
+  }
+
   complain(message: string): void {
     this.#problems.push({ path: this.path, message });
   }

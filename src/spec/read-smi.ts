@@ -15,13 +15,23 @@ import type {
 // Readers of the hub versions. They take more than the CRDs admit, because objects may be older than the CRDs: a kind or
 // a method that is unknown is kept and grants nothing. Only what has no meaning at all makes an object unreadable.
 
-export function readTrafficTargetSpec(spec: Json): TrafficTarget['spec'] {
+/** @param port what older versions say about the destination's port (`conversion/traffic-target.ts`) */
+export function readTrafficTargetSpec(spec: Json, port: Json): TrafficTarget['spec'] {
   if (spec.absent) return undefined;
   return present({
-    destination: readSubject(spec.at('destination')),
+    destination: present({ ...readSubject(spec.at('destination')), port: readPort(port) }),
     sources: spec.at('sources').items()?.map(readSubject),
     rules: spec.at('rules').items()?.map(readRule),
   });
+}
+
+/** A number; as text, too, since the oldest clients wrote it so. What is no port grants nothing, so it is a problem. */
+function readPort(port: Json): number | undefined {
+  if (port.absent) return undefined;
+  const number = typeof port.value === 'string' && /^\d{1,5}$/.test(port.value) ? Number(port.value) : port.value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= 65_535) return number;
+  port.complain(`must be a port from 1 to 65535, is ${typeName(port.value)}`);
+  return undefined;
 }
 
 function readSubject(subject: Json): IdentitySubject {

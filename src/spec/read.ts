@@ -1,5 +1,6 @@
 import type { Diagnostic, ObjectRef } from '../base/diagnostic.ts';
 import { HUB_VERSIONS } from './convert.ts';
+import { keptOlder } from './conversion/kept.ts';
 import { Json, type Problem } from './json.ts';
 import type { EndpointSlice, Namespace, Pod, Service, ServiceAccount, WorkloadOwner } from './kubernetes.ts';
 import { leftovers } from './leftovers.ts';
@@ -53,7 +54,7 @@ export function readObject(raw: unknown, hints: ReadHints = {}): ReadResult<Snap
   if (toHub === undefined) return { diagnostics: [unknownVersion(ref, `${hub.group}/${hub.hub}`)] };
   if (problems.length > 0) return { diagnostics: unreadable(ref, problems) };
   const at = new Json(toHub(root.value as Record<string, unknown>), '', problems);
-  const object = readSmi(`${hub.group}/${hub.hub}`, kind as SmiObject['kind'], metadata, at);
+  const object = readSmi(`${hub.group}/${hub.hub}`, kind as SmiObject['kind'], readMeta(at.at('metadata')), at);
   if (problems.length > 0) return { diagnostics: unreadable(ref, problems) };
   return { object, diagnostics: leftovers(at, ref) };
 }
@@ -74,8 +75,13 @@ export function isSmiObject(object: SnapshotObject): object is SmiObject {
 function readSmi(apiVersion: string, kind: SmiObject['kind'], metadata: ObjectMeta, root: Json): SmiObject {
   const spec = root.at('spec');
   switch (kind) {
-    case 'TrafficTarget':
-      return withSpec({ apiVersion, kind, metadata }, readTrafficTargetSpec(spec));
+    case 'TrafficTarget': {
+      const port = keptOlder(metadata.annotations)['destinationPort'];
+      return withSpec(
+        { apiVersion, kind, metadata },
+        readTrafficTargetSpec(spec, root.beside('spec.destination.port', port)),
+      );
+    }
     case 'IdentityBinding':
       return withSpec({ apiVersion, kind, metadata }, readIdentityBindingSpec(spec));
     case 'HTTPRouteGroup':

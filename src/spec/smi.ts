@@ -8,7 +8,13 @@ import type { KubernetesObject } from './meta.ts';
 export interface TrafficTarget extends KubernetesObject {
   readonly kind: 'TrafficTarget';
   readonly spec?: {
-    readonly destination: IdentitySubject;
+    readonly destination: IdentitySubject & {
+      /**
+       * Of access v1alpha1 and v1alpha2, kept through every other version: the only Service port that is opened. A `port`
+       * that somebody writes into a newer version is not this one, and has no effect.
+       */
+      readonly port?: number;
+    };
     readonly sources?: readonly IdentitySubject[];
     readonly rules?: readonly TrafficTargetRule[];
   };

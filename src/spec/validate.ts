@@ -68,7 +68,7 @@ function compileAll(crds: readonly Crd[]): ReadonlyMap<string, Entry> {
 
 /** Ajv that reads structural schemas: OpenAPI's formats and the `x-kubernetes-*` keywords are known to it. */
 function kubernetesAjv(): Ajv {
-  const ajv = new Ajv({ allErrors: true, strict: true, strictRequired: false });
+  const ajv = new Ajv({ allErrors: true, strict: true, strictTypes: false, strictRequired: false });
   ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i);
   ajv.addFormat('int64', { type: 'number', validate: (n: number) => n >= -(2 ** 63) && n < 2 ** 63 });
   ajv.addKeyword({ keyword: 'x-kubernetes-preserve-unknown-fields', schemaType: 'boolean' });

@@ -50,7 +50,8 @@ function admitted(schema: CrdSchema, field: string, parent: string): fc.Arbitrar
 }
 
 function admittedValue(schema: CrdSchema, field: string, parent: string): fc.Arbitrary<unknown> {
-  if (schema['x-kubernetes-int-or-string'] === true) return fc.constantFrom(80, '80');
+  if (field === 'weight' && schema.type === undefined) return quantity;
+  if (schema['x-kubernetes-int-or-string'] === true) return fc.constantFrom(80, '80', 'none', 0);
   if (schema.enum !== undefined) return fc.constantFrom(...(schema.enum as unknown[]));
   if (field === 'headers') return headers;
   switch (schema.type) {
@@ -80,6 +81,12 @@ function admittedValue(schema: CrdSchema, field: string, parent: string): fc.Arb
   }
 }
 
+/** Weights of split v1alpha1. */
+const quantity = fc.oneof(
+  fc.nat(100),
+  fc.constantFrom('0', '1', '10', '100', '500m', '1500m', '1k', '1.5', '.5', '1e2', '1Ki', '3u', '1n', '-1', '9E'),
+);
+
 const headers = fc.oneof(
   fc.dictionary(fc.constantFrom('X-A', 'host', 'x-b', ':path'), fc.constantFrom('1', '.*', '(', 'a|b')),
   fc.array(fc.dictionary(fc.constantFrom('X-A', 'x-b'), fc.constantFrom('1', '2'), { maxKeys: 1 }), { maxLength: 2 }),
@@ -100,23 +107,36 @@ function admittedObject(schema: CrdSchema, parent: string): fc.Arbitrary<unknown
   );
   const requiredKeys = [...(schema.required ?? [])];
   const record = fc.record(Object.fromEntries(fields), { requiredKeys });
-  return minKeys === 0 ? record : record.filter((value) => Object.keys(value).length >= minKeys);
+  if (minKeys > 0) return record.filter((value) => Object.keys(value).length >= minKeys);
+  // a spec may be left out, and mostly it is there
+  if (parent !== '' || schema.properties?.['spec'] === undefined) return record;
+  const filled = fc.record(Object.fromEntries(fields), { requiredKeys: [...requiredKeys, 'spec'] });
+  return fc.oneof({ weight: 19, arbitrary: filled }, record);
 }
 
 /** Any SMI object that the CRDs admit. */
 export const smiObject: fc.Arbitrary<Raw> = fc.oneof(
   ...loadCrds().flatMap(({ spec }) =>
     spec.versions.map((version) => {
-      const specSchema = version.schema.openAPIV3Schema.properties?.spec;
-      if (specSchema === undefined) throw new Error(`${spec.names.kind} has no spec`);
+      const {
+        status: _,
+        apiVersion: _v,
+        kind: _k,
+        metadata: _m,
+        ...own
+      } = version.schema.openAPIV3Schema.properties ?? {};
+      const content = admittedObject({ ...version.schema.openAPIV3Schema, properties: own }, '');
       const fields = {
         apiVersion: fc.constant(`${spec.group}/${version.name}`),
         kind: fc.constant(spec.names.kind),
         metadata: metadata(),
       };
-      const whole = fc.record({ ...fields, spec: admitted(specSchema, 'spec', '') });
-      const arbitrary: fc.Arbitrary<Raw> = fc.oneof({ weight: 19, arbitrary: whole }, fc.record(fields));
-      const weight = spec.names.kind === 'TrafficTarget' || spec.names.kind === 'IdentityBinding' ? 6 : 2;
+      const arbitrary: fc.Arbitrary<Raw> = fc
+        .tuple(fc.record(fields), content)
+        .map(([object, more]) => ({ ...object, ...(more as object) }));
+      // as often as when each kind had one version: most objects of a mesh have to fit each other
+      const frequent = spec.names.kind === 'TrafficTarget' || spec.names.kind === 'IdentityBinding';
+      const weight = (frequent ? 24 : 8) / spec.versions.length;
       return { arbitrary, weight };
     }),
   ),

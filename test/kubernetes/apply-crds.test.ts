@@ -18,7 +18,7 @@ async function started(t: TestContext) {
       const crd = server.get(`${CRDS}/${name}`);
       const status = {
         conditions: [{ type: 'Established', status: 'True' }],
-        storedVersions: ['v1alpha4', 'v1alpha3'],
+        storedVersions: ['v1alpha4', 'v1alpha0'],
       };
       if (crd !== undefined && crd['status'] === undefined) server.put(`${CRDS}/${name}`, { ...crd, status }, true);
     }
@@ -63,7 +63,7 @@ test('apply CRDs: brings foreign ones up to date, keeping labels, conversion, an
     metadata: { name: 'trafficsplits.split.smi-spec.io', labels: { theirs: 'yes' } },
     spec: {
       group: 'split.smi-spec.io',
-      versions: [version('v1alpha2', false), version('v1alpha3', true)],
+      versions: [version('v1beta1', false), version('v1alpha0', true)],
       conversion: { strategy: 'Webhook' },
     },
   });
@@ -82,8 +82,11 @@ test('apply CRDs: brings foreign ones up to date, keeping labels, conversion, an
       v.storage,
     ]),
     [
+      ['v1alpha1', true, false],
+      ['v1alpha2', true, false],
+      ['v1alpha3', true, false],
       ['v1alpha4', true, true],
-      ['v1alpha3', false, false],
+      ['v1alpha0', false, false],
     ],
   );
 });

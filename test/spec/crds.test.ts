@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import { generatedCrds } from '../../smi-crds/source/generate.ts';
 import { HUB_VERSIONS } from '../../src/spec/convert.ts';
-import { crdDirectory, type CrdSchema, loadCrds } from '../../src/spec/crds.ts';
+import { crdDirectory, crdFiles, type CrdSchema, loadCrds } from '../../src/spec/crds.ts';
 
 const crds = loadCrds();
 
@@ -20,6 +21,29 @@ test('crds: every kind that SMI publishes is there with the names that clients u
     'specs.smi-spec.io UDPRoute UDPRouteList udproutes udproute ur Namespaced',
     'split.smi-spec.io TrafficSplit TrafficSplitList trafficsplits trafficsplit ts Namespaced',
   ]);
+});
+
+test('crds: the files are what npm run crds writes', () => {
+  assert.deepEqual(
+    new Map(crdFiles().map(({ path, text }) => [basename(path), text])),
+    new Map([...generatedCrds()].sort(([a], [b]) => (a < b ? -1 : 1))),
+  );
+});
+
+test('crds: every published version of every kind is served, and the newest is stored (smi.md 1.0)', () => {
+  const versions = crds.map(({ spec }) => [
+    spec.names.kind,
+    spec.versions.map((v) => `${v.name}${v.served ? '' : ' not served'}${v.storage ? ' stored' : ''}`).join(),
+  ]);
+  const all = 'v1alpha1,v1alpha2,v1alpha3,v1alpha4 stored';
+  assert.deepEqual(Object.fromEntries(versions), {
+    TrafficTarget: all,
+    IdentityBinding: 'v1alpha4 stored',
+    HTTPRouteGroup: all,
+    TCPRoute: all,
+    UDPRoute: 'v1alpha4 stored',
+    TrafficSplit: all,
+  });
 });
 
 test('crds: each object is called plural.group, and exactly one version is stored', () => {
