@@ -9,6 +9,7 @@ import { encodeRequest } from './http1-encode.ts';
 import { FieldBlock } from './http1-fields.ts';
 import { brokenStart, readResponseHead, type AskedFor, type ResponseFrame } from './http1-response.ts';
 import { OutBuffer } from './out-buffer.ts';
+import { SocketReader } from './socket-reader.ts';
 import type {
   ClientConnection,
   ClientStream,
@@ -84,8 +85,9 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.#request = new BodyWriter(this.#out);
     this.#highWater = Math.max(options.limits.highWaterBytes, socket.writableHighWaterMark);
     socket.allowHalfOpen = true; // tunnels half-close
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd).on('drain', this.#onDrain);
     socket.on('error', this.#onError).on('close', this.#onClose);
+    new SocketReader(socket, this.#onData);
     socket.resume();
   }
 

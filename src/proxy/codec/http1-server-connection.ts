@@ -13,6 +13,7 @@ import type { Http1ServerOptions } from './http1-server.ts';
 import { Http1ServerStream } from './http1-server-stream.ts';
 import { OutBuffer } from './out-buffer.ts';
 import { refusalBody, refusalHead } from './refuse.ts';
+import { SocketReader } from './socket-reader.ts';
 import type { Headers, RequestHandler, RequestHead, ResponseHead, ServerConnection, TakenSocket } from './stream.ts';
 import type { WheelTimer } from './timer-wheel.ts';
 import { missingAccept } from './websocket-key.ts';
@@ -42,6 +43,7 @@ const LINGER_MS = 2_000;
 export class Http1ServerConnection implements ServerConnection, ChunkSink {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
+  readonly #reader: SocketReader;
   readonly #handler: RequestHandler;
   readonly #rules: RequestRules;
   readonly #onRefused: ((error: ProxyError) => void) | undefined;
@@ -90,13 +92,14 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     socket.allowHalfOpen = true; // an ended request still gets its answer, and tunnels half-close
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd).on('drain', this.#onDrain);
     socket.on('error', this.#onError).on('close', this.#onClose);
     this.#timer.set(limits.headTimeoutMs);
     if (options.firstBytes !== undefined && options.firstBytes.length > 0) {
       this.#held = options.firstBytes;
       process.nextTick(() => this.#process());
     }
+    this.#reader = new SocketReader(socket, this.#onData);
     socket.resume(); // whoever detected the protocol may have paused it
   }
 
@@ -449,7 +452,8 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#forget();
     this.#gone = true;
     this.#timer.dispose();
-    socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain);
+    this.#reader.release();
+    socket.off('end', this.#onEnd).off('drain', this.#onDrain);
     socket.off('error', this.#onError).off('close', this.#onClose);
     socket.pause();
     this.#resolveClosed();

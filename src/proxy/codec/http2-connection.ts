@@ -6,6 +6,7 @@ import { isWellFormed } from './http2-fields.ts';
 import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import { OutBuffer } from './out-buffer.ts';
+import { SocketReader } from './socket-reader.ts';
 import type { CodecLimits, Headers } from './stream.ts';
 import { keepTrailers } from './trailers.ts';
 
@@ -98,12 +99,13 @@ export class Http2Connection {
     this.#receiveWindow = settings.connectionWindowBytes;
     this.streamCreditAt = settings.initialWindowBytes / 2;
     socket.allowHalfOpen = true;
-    socket.on('data', this.#onData).on('drain', () => this.#unblock());
+    socket.on('drain', () => this.#unblock());
     socket.on('end', () => this.lose(h2.NO_ERROR, 'the peer has ended the connection'));
     socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
     socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
     this.#greet();
     if (firstBytes.length > 0) process.nextTick(() => this.#onData(firstBytes));
+    new SocketReader(socket, this.#onData);
     socket.resume();
   }
 
