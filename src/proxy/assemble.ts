@@ -16,6 +16,7 @@ import {
   notConfigured,
   stripIdentity,
 } from './filter/outbound.ts';
+import { HopFields } from './filter/hop-fields.ts';
 import { probePort } from './filter/probe.ts';
 import { recordInbound, recordOutbound } from './filter/record.ts';
 import { destinationGuard } from './guard.ts';
@@ -86,7 +87,7 @@ function compileOutbound(
       upstreams,
       clock,
       limits,
-      instance,
+      hop: new HopFields(instance),
       unknown,
       fromMesh: stripped.allButReason,
       fromElsewhere: stripped.all,

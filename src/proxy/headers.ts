@@ -42,6 +42,14 @@ export function withoutHeaders(headers: Headers, test: HeaderTest): Headers {
   return kept;
 }
 
+/** Takes the fields that `test` names out of a head. */
+export function strip(head: { headers: Headers; recurring?: boolean }, test: HeaderTest): void {
+  const kept = withoutHeaders(head.headers, test);
+  if (kept === head.headers) return;
+  head.headers = kept;
+  head.recurring = false; // this list is new
+}
+
 /** Value of the first field of that name. */
 export function header(headers: Headers, name: string): string | undefined {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return headers[i + 1];

@@ -1,10 +1,13 @@
 import type { Endpoint } from '../../mesh/resources.ts';
+import { formatDestination } from '../destination.ts';
 import type { ProxyLimits } from '../limits.ts';
 
 /** What is known of one endpoint at run time. Lives on while configurations come and go. */
 export class LiveEndpoint {
   /** Newest description; address, port and identity never change. */
   endpoint: Endpoint;
+  /** `10.0.0.9:8080` */
+  readonly name: string;
   /** Exchanges that are running there. */
   active = 0;
   /** Connections refused in a row. */
@@ -14,6 +17,7 @@ export class LiveEndpoint {
 
   constructor(endpoint: Endpoint) {
     this.endpoint = endpoint;
+    this.name = formatDestination({ host: endpoint.address, port: endpoint.port });
   }
 
   /** A connection could not be made: leave it alone for a while. */

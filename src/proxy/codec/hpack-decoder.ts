@@ -1,5 +1,7 @@
 import { decodeHuffman } from './hpack-huffman.ts';
 import { STATIC_TABLE } from './hpack-static.ts';
+import { Section } from './http2-section.ts';
+import { Recent } from './recent.ts';
 
 /** What we tell the peer in SETTINGS_HEADER_TABLE_SIZE: the protocol's default. */
 export const DECODER_TABLE_BYTES = 4096;
@@ -12,6 +14,17 @@ export interface HpackLimits {
   /** Sum of names, values and 32 per field (RFC 9113 6.5.2), counted while decoding: an HPACK bomb never unfolds. */
   readonly maxListBytes: number;
   readonly maxFields: number;
+}
+
+/** Longer blocks are not remembered: they would fill the memory, and say something new each time. */
+const MAX_KEPT_BYTES = 512;
+const MAX_KEPT = 128;
+
+/** A block that was decoded before, and the state of the table that it was decoded with. */
+interface Known {
+  readonly block: Uint8Array;
+  readonly version: number;
+  readonly section: Section;
 }
 
 /** `broken`: the connection's compression state is lost. `too large`: the list was cut, the state is still good. */
@@ -28,6 +41,35 @@ export class HpackDecoder {
   #scratch = Buffer.allocUnsafe(1024);
   #at = 0;
   #failed = false;
+  /** Changes with the table. */
+  #version = 0;
+  readonly #known = new Recent<number, Known>(MAX_KEPT);
+
+  /**
+   * The section that `bytes` hold from `start` to `end`; the very same object as before when the same bytes mean the same,
+   * which is so as long as the table stays as it is. Limits must be the same in every call.
+   */
+  section(bytes: Buffer, start: number, end: number, limits: HpackLimits): Section | HpackError {
+    if (end - start > MAX_KEPT_BYTES) return this.#decodeSection(bytes.subarray(start, end), limits);
+    const hash = hashOf(bytes, start, end);
+    const known = this.#known.get(hash);
+    if (known !== undefined && known.version === this.#version && isSame(known.block, bytes, start, end)) {
+      known.section.recurring = true;
+      return known.section;
+    }
+    const version = this.#version;
+    const block = bytes.subarray(start, end);
+    const section = this.#decodeSection(block, limits);
+    if (typeof section === 'object' && version === this.#version) {
+      this.#known.set(hash, { block: new Uint8Array(block), version, section }); // a copy: the read it came with is larger
+    }
+    return section;
+  }
+
+  #decodeSection(block: Buffer, limits: HpackLimits): Section | HpackError {
+    const fields: string[] = [];
+    return this.decode(block, limits, fields) ?? new Section(fields);
+  }
 
   /** Decodes a whole header block into `out` (name, value, name, value...). */
   decode(block: Buffer, limits: HpackLimits, out: string[]): HpackError | undefined {
@@ -102,12 +144,14 @@ export class HpackDecoder {
   #resize(maxBytes: number): boolean {
     if (this.#failed || maxBytes > DECODER_TABLE_BYTES) return false;
     this.#maxBytes = maxBytes;
+    this.#version++;
     this.#evict(0);
     return true;
   }
 
   #insert(name: string, value: string): void {
     const bytes = name.length + value.length + 32;
+    this.#version++;
     this.#evict(bytes);
     if (bytes > this.#maxBytes) return; // RFC 7541 4.4: that empties the table
     this.#names.push(name);
@@ -126,4 +170,17 @@ export class HpackDecoder {
     this.#values = this.#values.slice(this.#first);
     this.#first = 0;
   }
+}
+
+/** FNV-1a. */
+function hashOf(bytes: Buffer, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  return hash;
+}
+
+function isSame(block: Uint8Array, bytes: Buffer, start: number, end: number): boolean {
+  if (block.length !== end - start) return false;
+  for (let i = 0; i < block.length; i++) if (block[i] !== bytes[start + i]) return false;
+  return true;
 }

@@ -2,10 +2,14 @@ import { STATIC_TABLE } from './hpack-static.ts';
 
 const STATIC = STATIC_TABLE.length;
 const STATIC_NAMES = new Map<string, number>();
-const STATIC_FIELDS = new Map<string, number>();
+/** By name, then by value: a key of both would have to be built, and hashed, for each lookup. */
+const STATIC_FIELDS = new Map<string, Map<string, number>>();
 STATIC_TABLE.forEach(([name, value], i) => {
   if (!STATIC_NAMES.has(name)) STATIC_NAMES.set(name, i + 1);
-  if (value !== '') STATIC_FIELDS.set(`${name}\n${value}`, i + 1);
+  if (value === '') return;
+  const values = STATIC_FIELDS.get(name);
+  if (values === undefined) STATIC_FIELDS.set(name, new Map([[value, i + 1]]));
+  else values.set(value, i + 1);
 });
 
 /** Fields that hardly ever say the same twice: indexing them would only push out those that do. */
@@ -25,9 +29,10 @@ const MAX_TABLE_BYTES = 4096;
  * bytes are cheaper than the time it takes.
  */
 export class HpackEncoder {
-  /** Field -> number of its insertion; newest = `#inserted`. */
-  readonly #fields = new Map<string, number>();
-  readonly #names = new Map<string, number>();
+  /** Changes with the table: a block that was encoded before is right again only while this is the same. */
+  version = 0;
+  /** By name: numbers of insertions; newest = `#inserted`. */
+  readonly #names = new Map<string, Indexed>();
   /** Names and values in the order of insertion, from `#evicted` on. */
   #table: string[] = [];
   #first = 0;
@@ -47,6 +52,7 @@ export class HpackEncoder {
     const max = Math.min(bytes, MAX_TABLE_BYTES);
     if (max === this.#maxBytes) return;
     this.#maxBytes = max;
+    this.version++;
     this.#announceMin = this.#announce === -1 ? max : Math.min(this.#announceMin, max);
     this.#announce = max;
     this.#evict(0);
@@ -60,6 +66,7 @@ export class HpackEncoder {
       if (this.#announceMin < this.#announce) this.#integer(0x20, 0x1f, this.#announceMin);
       this.#integer(0x20, 0x1f, this.#announce);
       this.#announce = -1;
+      this.version++;
     }
     for (let i = 0; i < fields.length; i += 2) this.#field(fields[i]!, fields[i + 1]!);
     return Buffer.from(this.#out.subarray(0, this.#at));
@@ -67,15 +74,15 @@ export class HpackEncoder {
 
   #field(name: string, value: string): void {
     this.#room(name.length + value.length + 16);
-    const key = `${name}\n${value}`;
-    const full = STATIC_FIELDS.get(key) ?? this.#index(this.#fields.get(key));
+    const known = this.#names.get(name);
+    const full = STATIC_FIELDS.get(name)?.get(value) ?? this.#index(known?.values.get(value));
     if (full !== undefined) return this.#integer(0x80, 0x7f, full);
-    const index = STATIC_NAMES.get(name) ?? this.#index(this.#names.get(name)) ?? 0;
+    const index = STATIC_NAMES.get(name) ?? this.#index(known?.newest) ?? 0;
     const secret = SECRET.has(name);
     if (secret || FLEETING.has(name) || value.length > 512) this.#integer(secret ? 0x10 : 0, 0x0f, index);
     else {
       this.#integer(0x40, 0x3f, index);
-      this.#insert(name, value, key);
+      this.#insert(name, value);
     }
     if (index === 0) this.#string(name);
     this.#string(value);
@@ -109,15 +116,21 @@ export class HpackEncoder {
     this.#out = larger;
   }
 
-  #insert(name: string, value: string, key: string): void {
+  #insert(name: string, value: string): void {
     const bytes = name.length + value.length + 32;
+    this.version++;
     this.#evict(bytes);
     if (bytes > this.#maxBytes) return;
     this.#table.push(name, value);
     this.#bytes += bytes;
     this.#inserted++;
-    this.#fields.set(key, this.#inserted);
-    this.#names.set(name, this.#inserted);
+    const known = this.#names.get(name);
+    if (known === undefined) {
+      this.#names.set(name, { newest: this.#inserted, values: new Map([[value, this.#inserted]]) });
+    } else {
+      known.newest = this.#inserted;
+      known.values.set(value, this.#inserted);
+    }
   }
 
   #evict(room: number): void {
@@ -126,13 +139,20 @@ export class HpackEncoder {
       const value = this.#table[this.#first + 1]!;
       this.#bytes -= name.length + value.length + 32;
       this.#evicted++;
-      const key = `${name}\n${value}`;
-      if (this.#fields.get(key) === this.#evicted) this.#fields.delete(key);
-      if (this.#names.get(name) === this.#evicted) this.#names.delete(name);
+      this.version++;
+      const known = this.#names.get(name);
+      if (known?.values.get(value) === this.#evicted) known.values.delete(value);
+      if (known?.newest === this.#evicted) this.#names.delete(name);
       this.#first += 2;
     }
     if (this.#first < 512) return;
     this.#table = this.#table.slice(this.#first);
     this.#first = 0;
   }
+}
+
+/** What the table holds of one name. */
+interface Indexed {
+  newest: number;
+  readonly values: Map<string, number>;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ProxyError } from '../error.ts';
+import { responseAgain } from './again.ts';
 import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
@@ -7,6 +8,7 @@ import type { Http1ClientOptions } from './http1-client.ts';
 import { Http1ClientStream } from './http1-client-stream.ts';
 import { encodeRequest } from './http1-encode.ts';
 import { FieldBlock } from './http1-fields.ts';
+import { beginsWith, Http1Memo, isKeepable, type Known, type ParsedResponse } from './http1-memo.ts';
 import { brokenStart, readResponseHead, type AskedFor, type ResponseFrame } from './http1-response.ts';
 import { OutBuffer } from './out-buffer.ts';
 import { SocketReader } from './socket-reader.ts';
@@ -52,6 +54,8 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   readonly #out: OutBuffer;
   readonly #highWater: number;
   readonly #fields = new FieldBlock();
+  readonly #memo: Http1Memo;
+  #lastHead: Known<ParsedResponse> | undefined = undefined;
   readonly #body = new BodyReader();
   readonly #request: BodyWriter;
   readonly #frame: ResponseFrame = { length: 0, persistent: true };
@@ -80,6 +84,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   constructor(socket: Socket, options: Http1ClientOptions) {
     this.#socket = socket;
     this.#limits = options.limits;
+    this.#memo = options.memo ?? new Http1Memo();
     this.#timer = options.timers.timer(() => this.#fail('the server does not read'));
     this.#out = new OutBuffer(socket, this.#onDrain);
     this.#request = new BodyWriter(this.#out);
@@ -103,10 +108,12 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     }
     const wantsTunnel = head.protocol !== undefined || head.method === 'CONNECT';
     const length = wantsTunnel ? UNTIL_CLOSE : endStream ? 0 : head.contentLength;
-    let text: string;
+    let text: string | Buffer;
     try {
       this.#ownKey = head.protocol !== undefined && lacksKey(head.headers) ? websocketKey() : undefined;
-      text = encodeRequest(head, lengthToSay(head, length), this.#ownKey);
+      const said = lengthToSay(head, length);
+      if (head.recurring === true && !wantsTunnel) text = this.#memo.request(head, said);
+      else text = encodeRequest(head, said, this.#ownKey);
     } catch (error) {
       failLater(stream, new ProxyError('INTERNAL', `the request cannot be sent: ${(error as Error).message}`));
       return stream;
@@ -209,6 +216,12 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
 
   #readHead(): boolean {
     const held = this.#held;
+    const ordinary = !this.headRequest && this.tunnel === undefined;
+    const last = this.#lastHead;
+    if (last !== undefined && ordinary && this.#scanned === 0 && beginsWith(held, last.bytes)) {
+      this.#held = held.length === last.bytes.length ? EMPTY : held.subarray(last.bytes.length);
+      return this.#known(last.parsed);
+    }
     const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
     if (end === -1) {
       if (brokenStart(held, this.#scanned, held.length)) this.#protocolError('the response head is broken');
@@ -218,10 +231,28 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     }
     if (end + 4 > this.#limits.maxHeadBytes) return this.#protocolError('the response head is too large');
     const text = held.toString('latin1', 0, end + 2);
-    const head = readResponseHead(text, this.#fields, this.#limits, this, this.#frame);
-    if (typeof head === 'string') return this.#protocolError(head);
-    this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
     this.#scanned = 0;
+    let parsed = ordinary ? this.#memo.responses.get(text) : undefined;
+    if (parsed === undefined) {
+      const head = readResponseHead(text, this.#fields, this.#limits, this, this.#frame);
+      if (typeof head === 'string') return this.#protocolError(head);
+      this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+      if (!ordinary || head.status < 200 || !isKeepable(text.length)) return this.#headRead(head);
+      head.recurring = true;
+      parsed = { head, length: this.#frame.length, persistent: this.#frame.persistent };
+      this.#memo.responses.set(text, parsed);
+    } else this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+    this.#lastHead = { bytes: held.subarray(0, end + 4), parsed };
+    return this.#known(parsed);
+  }
+
+  #known({ head, length, persistent }: ParsedResponse): boolean {
+    this.#frame.length = length;
+    this.#frame.persistent = persistent;
+    return this.#begun(responseAgain(head));
+  }
+
+  #headRead(head: ResponseHead): boolean {
     if (head.status === 101 || (this.tunnel === 'CONNECT' && head.status >= 200 && head.status < 300))
       return this.#switch(head);
     if (head.status < 200) return this.#interim(head);

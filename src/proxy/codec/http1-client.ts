@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net';
 import { Http1ClientConnection } from './http1-client-connection.ts';
+import type { Http1Memo } from './http1-memo.ts';
 import type { ClientConnection, CodecLimits } from './stream.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 export interface Http1ClientOptions {
   readonly limits: CodecLimits;
   readonly timers: TimerWheel;
+  /** Shared by connections with the same limits; default: one of its own. */
+  readonly memo?: Http1Memo;
 }
 
 /**

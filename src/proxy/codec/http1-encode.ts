@@ -27,6 +27,7 @@ export function encodeRequest(head: RequestHead, length: OutLength | undefined, 
   if (!isTarget(head.path)) throw new RangeError('path has a forbidden character');
   if (!isFieldValue(head.authority)) throw new RangeError('authority has a forbidden character');
   let text = `${head.method} ${head.path} HTTP/1.1\r\nhost: ${head.authority}\r\n${encodeFields(head.headers, false)}`;
+  if (head.hop !== undefined) text += encodeFields(head.hop, false);
   if (head.protocol !== undefined) {
     if (!isToken(head.protocol)) throw new RangeError('protocol is no token');
     text += `connection: upgrade\r\nupgrade: ${head.protocol}\r\n`;
@@ -38,7 +39,8 @@ export function encodeRequest(head: RequestHead, length: OutLength | undefined, 
 
 function encodeConnect(head: RequestHead): string {
   if (!isTarget(head.authority)) throw new RangeError('authority has a forbidden character');
-  return `CONNECT ${head.authority} HTTP/1.1\r\nhost: ${head.authority}\r\n${encodeFields(head.headers, false)}\r\n`;
+  const fields = encodeFields(head.headers, false) + (head.hop === undefined ? '' : encodeFields(head.hop, false));
+  return `CONNECT ${head.authority} HTTP/1.1\r\nhost: ${head.authority}\r\n${fields}\r\n`;
 }
 
 /**

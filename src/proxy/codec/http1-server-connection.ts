@@ -2,11 +2,13 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { ProxyError } from '../error.ts';
+import { requestAgain } from './again.ts';
 import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
 import { encodeInformational, encodeResponse, encodeSwitch } from './http1-encode.ts';
 import { FieldBlock } from './http1-fields.ts';
+import { beginsWith, Http1Memo, isKeepable, type Known, type ParsedRequest } from './http1-memo.ts';
 import { readRequestHead, type RequestRules } from './http1-request.ts';
 import { brokenStart } from './http1-response.ts';
 import type { Http1ServerOptions } from './http1-server.ts';
@@ -51,6 +53,8 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   readonly #out: OutBuffer;
   readonly #highWater: number;
   readonly #fields = new FieldBlock();
+  readonly #memo: Http1Memo;
+  #lastHead: Known<ParsedRequest> | undefined = undefined;
   readonly #body = new BodyReader();
   readonly #answer: BodyWriter;
   #resolveClosed: () => void = () => {};
@@ -76,6 +80,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   #headSent = false;
   #bodiless = false;
   #mayPersist = true;
+  #expects = false;
   #outEnded = false;
   #blocked = false;
 
@@ -85,6 +90,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#handler = options.handler;
     this.#rules = { limits, scheme, explicitProxy };
     this.#onRefused = options.onRefused;
+    this.#memo = options.memo ?? new Http1Memo();
     this.#timer = options.timers.timer(() => this.#onTimeout());
     this.#out = new OutBuffer(socket, this.#onDrain);
     this.#answer = new BodyWriter(this.#out);
@@ -199,17 +205,40 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   #readHead(): boolean {
     const held = this.#held;
+    const last = this.#lastHead;
+    if (last !== undefined && this.#scanned === 0 && beginsWith(held, last.bytes)) {
+      this.#held = held.length === last.bytes.length ? EMPTY : held.subarray(last.bytes.length);
+      this.#begin(requestAgain(last.parsed.head), last.parsed);
+      return true;
+    }
     const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
     if (end === -1 || end + 4 > this.#rules.limits.maxHeadBytes) return this.#headIncomplete(end);
-    const head = readRequestHead(held.toString('latin1', 0, end + 2), this.#fields, this.#rules);
-    if (typeof head === 'string') {
-      this.#refuse(brokenStart(held, 0, end) ? 'BAD_REQUEST' : head, 'the request head breaks RFC 9112');
+    const text = held.toString('latin1', 0, end + 2);
+    let parsed: ParsedRequest | ReasonCode | undefined = this.#memo.requests.get(text);
+    if (parsed === undefined) parsed = this.#parse(text);
+    if (typeof parsed === 'string') {
+      this.#refuse(brokenStart(held, 0, end) ? 'BAD_REQUEST' : parsed, 'the request head breaks RFC 9112');
       return false;
     }
     this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
     this.#scanned = 0;
-    this.#begin(head);
+    const keepable = parsed.head.recurring === true;
+    if (keepable) this.#lastHead = { bytes: held.subarray(0, end + 4), parsed };
+    this.#begin(keepable ? requestAgain(parsed.head) : parsed.head, parsed);
     return true;
+  }
+
+  #parse(text: string): ParsedRequest | ReasonCode {
+    const fields = this.#fields;
+    const head = readRequestHead(text, fields, this.#rules);
+    if (typeof head === 'string') return head;
+    const mayPersist = !fields.close && (head.version === '1.1' || fields.keepAlive);
+    const parsed = { head, mayPersist, expects: fields.expect !== undefined };
+    if (head.protocol === undefined && head.method !== 'CONNECT' && isKeepable(text.length)) {
+      head.recurring = true;
+      this.#memo.requests.set(text, parsed);
+    }
+    return parsed;
   }
 
   #headIncomplete(end: number): false {
@@ -228,15 +257,15 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     return false;
   }
 
-  #begin(head: RequestHead): void {
-    const fields = this.#fields;
+  #begin(head: RequestHead, { mayPersist, expects }: ParsedRequest): void {
     const tunnel = head.protocol !== undefined || head.method === 'CONNECT';
     const stream = new Http1ServerStream(this);
     this.#stream = stream;
     this.#head = head;
     this.#paused = this.#headSent = this.#bodiless = this.#outEnded = this.#blocked = false;
     this.#endTold = false;
-    this.#mayPersist = !fields.close && (head.version === '1.1' || fields.keepAlive);
+    this.#mayPersist = mayPersist;
+    this.#expects = expects;
     this.#body.start(head.contentLength);
     this.#input = tunnel || this.#body.done ? 'wait' : 'body';
     this.#watch();
@@ -353,7 +382,10 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     const length = this.#bodiless ? 0 : head.contentLength === CHUNKED ? unknown : head.contentLength;
     if (length === UNTIL_CLOSE) this.#mayPersist = false;
     const persistence = !this.#mayPersist ? 'close' : request.version === '1.0' ? 'keep-alive' : 'default';
-    this.#out.push(encodeResponse(head, this.#bodiless ? undefined : length, persistence));
+    const said = this.#bodiless ? undefined : length;
+    this.#out.push(
+      head.recurring === true ? this.#memo.response(head, said, persistence) : encodeResponse(head, said, persistence),
+    );
     this.#answer.start(length);
   }
 
@@ -395,7 +427,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     if (!this.#mayPersist || this.#draining) this.#endGently();
     else if (this.#body.done) this.#next();
     // A client that waits for 100 Continue may or may not send its body after a final answer: not to be guessed.
-    else if (this.#fields.expect !== undefined || this.#body.left > MAX_DISCARD) this.#endGently();
+    else if (this.#expects || this.#body.left > MAX_DISCARD) this.#endGently();
     else {
       this.#input = 'discard';
       this.#discarded = 0;

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ProxyError } from '../error.ts';
+import type { Http1Memo } from './http1-memo.ts';
 import { Http1ServerConnection } from './http1-server-connection.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from './stream.ts';
 import type { TimerWheel } from './timer-wheel.ts';
@@ -14,6 +15,8 @@ export interface Http1ServerOptions {
   readonly explicitProxy?: boolean;
   /** `https` on a TLS socket that speaks for the app; default `http`. */
   readonly scheme?: 'http' | 'https';
+  /** Shared by connections with the same options but for the handler; default: one of its own. */
+  readonly memo?: Http1Memo;
   /** Told of each request that the codec refused by itself, for logs and metrics. */
   readonly onRefused?: (error: ProxyError) => void;
 }

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { ProxyError } from '../error.ts';
 import { Http2Connection, type Http2Role } from './http2-connection.ts';
 import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
-import { fieldsOfRequest } from './http2-head.ts';
+import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
 import { Http2ClientStream, type Http2Stream } from './http2-stream.ts';
 import type { ClientConnection, ClientStream, ClientStreamEvents, CodecLimits, RequestHead } from './stream.ts';
@@ -76,7 +76,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
   #start(stream: Http2ClientStream, endStream: boolean): void {
     if (stream.isOver) return;
     const id = this.#nextId;
-    if (!this.#connection.sendHeaders(id, fieldsOfRequest(stream.head, endStream), endStream)) {
+    if (!this.#connection.sendRequest(id, stream.head, endStream)) {
       return failLater(
         stream,
         new ProxyError('INTERNAL', 'the request cannot be sent: a field of its head is not valid'),
@@ -100,8 +100,8 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     return (stream as Http2ClientStream).headSeen;
   }
 
-  onHead(stream: Http2Stream, fields: string[], end: boolean): boolean {
-    return (stream as Http2ClientStream).receiveHead(fields, end);
+  onHead(stream: Http2Stream, section: Section, end: boolean): boolean {
+    return (stream as Http2ClientStream).receiveHead(section, end);
   }
 
   onPeerSettings(): void {

@@ -1,16 +1,19 @@
 import type { Socket } from 'node:net';
-import { HpackDecoder } from './hpack-decoder.ts';
+import { FrameBuffer } from './frame-buffer.ts';
+import { HpackDecoder, type HpackError, type HpackLimits } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import * as h2 from './http2-frames.ts';
-import { isWellFormed } from './http2-fields.ts';
+import { Http2HeadWriter } from './http2-head-writer.ts';
+import type { Section } from './http2-section.ts';
 import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
-import { OutBuffer } from './out-buffer.ts';
 import { SocketReader } from './socket-reader.ts';
-import type { CodecLimits, Headers } from './stream.ts';
+import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
 import { keepTrailers } from './trailers.ts';
 
 const EMPTY = Buffer.alloc(0);
+/** Of these flags nearly every HEADERS frame has END_HEADERS alone. */
+const ONE_PLAIN_BLOCK = h2.END_HEADERS | h2.PADDED | h2.WITH_PRIORITY;
 const PING_PAYLOAD = Buffer.alloc(8);
 /** CONTINUATION flood: so many frames or bytes for one header block (suites 3.2). */
 const MAX_CONTINUATIONS = 8;
@@ -24,10 +27,10 @@ const REMEMBERED_RESETS = 512;
 /** What distinguishes the two ends of a connection. */
 export interface Http2Role {
   readonly server: boolean;
-  /** A HEADERS block for a stream that is not open; `tooLarge`: the list was cut at the limit. */
-  onNewStream(id: number, fields: string[], end: boolean, tooLarge: boolean): void;
+  /** A HEADERS block for a stream that is not open; undefined: its list was cut at the limit. */
+  onNewStream(id: number, section: Section | undefined, end: boolean): void;
   /** A HEADERS block for a stream that is open. @returns false when it breaks the protocol */
-  onHead(stream: Http2Stream, fields: string[], end: boolean): boolean;
+  onHead(stream: Http2Stream, section: Section, end: boolean): boolean;
   /** Whether the next HEADERS block of the stream is its trailers. */
   expectsTrailers(stream: Http2Stream): boolean;
   onPeerSettings(): void;
@@ -57,10 +60,12 @@ export class Http2Connection {
   readonly #role: Http2Role;
   readonly #limits: CodecLimits;
   readonly #settings: Http2Settings;
-  readonly #out: OutBuffer;
+  readonly #out: FrameBuffer;
   readonly #highWater: number;
   readonly #encoder = new HpackEncoder();
+  readonly #heads = new Http2HeadWriter(this.#encoder);
   readonly #decoder = new HpackDecoder();
+  readonly #listLimits: HpackLimits;
   readonly #blocked = new Set<Http2Stream>();
   readonly #resets = new Set<number>();
   /** Up to here a reset of ours may be forgotten. */
@@ -75,10 +80,6 @@ export class Http2Connection {
   #blockFlags = 0;
   #block: Buffer[] = [];
   #blockBytes = 0;
-  // The last frame header written, to put END_STREAM on it.
-  #lastFrame: Buffer = EMPTY;
-  #lastStream = 0;
-  #lastFlushes = -1;
   #nuisance = 0;
   #nuisanceSince = 0;
 
@@ -93,7 +94,9 @@ export class Http2Connection {
     this.#role = role;
     this.#limits = limits;
     this.#settings = settings;
-    this.#out = new OutBuffer(socket, () => this.#unblock(), true);
+    const maxFields = limits.maxHeaders + 6; // and the pseudo-fields
+    this.#listLimits = { maxFields, maxListBytes: limits.maxHeadBytes + 32 * maxFields };
+    this.#out = new FrameBuffer(socket, () => this.#unblock());
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.#prefaceSeen = !role.server;
     this.#receiveWindow = settings.connectionWindowBytes;
@@ -140,13 +143,17 @@ export class Http2Connection {
       at = n;
     }
     while (!this.gone && held.length - at >= h2.FRAME_HEADER_BYTES) {
-      const length = held.readUIntBE(at, 3);
+      const length = (held[at]! << 16) | (held[at + 1]! << 8) | held[at + 2]!;
       if (length > h2.MAX_FRAME_BYTES) return this.fail(h2.FRAME_SIZE_ERROR);
       const start = at + h2.FRAME_HEADER_BYTES;
       if (held.length - start < length) break;
-      const id = held.readUInt32BE(at + 5) & h2.MAX_WINDOW;
-      this.#frame(held[at + 3]!, held[at + 4]!, id, held.subarray(start, start + length));
+      const id = ((held[at + 5]! & 0x7f) << 24) | (held[at + 6]! << 16) | (held[at + 7]! << 8) | held[at + 8]!;
+      const type = held[at + 3]!;
+      const flags = held[at + 4]!;
       at = start + length;
+      if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
+        this.#wholeBlock(flags, id, held, start, at);
+      else this.#frame(type, flags, id, held.subarray(start, at));
     }
     this.#held = at === held.length ? EMPTY : held.subarray(at);
   };
@@ -235,6 +242,17 @@ export class Http2Connection {
     return this.#resets.has(id) || id <= this.#forgottenReset;
   }
 
+  /** HEADERS with everything in one frame and nothing around it. The same rules as in `#frame`. */
+  #wholeBlock(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#blockStream !== 0 || !this.peerSettingsSeen || (id & 1) === 0) return this.fail(h2.PROTOCOL_ERROR);
+    this.#decoded(id, this.#decoder.section(bytes, start, end, this.#listLimits), (flags & h2.END_STREAM) !== 0);
+  }
+
+  #decoded(id: number, result: Section | HpackError, end: boolean): void {
+    if (result === 'broken') return this.fail(h2.COMPRESSION_ERROR);
+    this.#section(id, result === 'too large' ? undefined : result, end);
+  }
+
   #headers(flags: number, id: number, payload: Buffer): void {
     if (id === 0 || (id & 1) === 0) return this.fail(h2.PROTOCOL_ERROR);
     const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
@@ -259,15 +277,12 @@ export class Http2Connection {
     const id = this.#blockStream;
     this.#block = [];
     this.#blockStream = this.#blockBytes = 0;
-    const fields: string[] = [];
-    const maxFields = this.#limits.maxHeaders + 6; // and the pseudo-fields
-    const maxListBytes = this.#limits.maxHeadBytes + 32 * maxFields;
-    const error = this.#decoder.decode(block, { maxFields, maxListBytes }, fields);
-    if (error === 'broken') return this.fail(h2.COMPRESSION_ERROR);
-    this.#section(id, fields, (this.#blockFlags & h2.END_STREAM) !== 0, error === 'too large');
+    const section = this.#decoder.section(block, 0, block.length, this.#listLimits);
+    this.#decoded(id, section, (this.#blockFlags & h2.END_STREAM) !== 0);
   }
 
-  #section(id: number, fields: string[], end: boolean, tooLarge: boolean): void {
+  /** @param section undefined when its list was cut at the limit */
+  #section(id: number, section: Section | undefined, end: boolean): void {
     const stream = this.streams.get(id);
     if (stream === undefined) {
       if (!this.#role.server || id <= this.lastPeerStream) {
@@ -275,16 +290,16 @@ export class Http2Connection {
         return this.#lateHead(id);
       }
       this.lastPeerStream = id;
-      if (!tooLarge && !isWellFormed(fields, 'request')) return this.#refuseId(id, h2.PROTOCOL_ERROR);
-      return this.#role.onNewStream(id, fields, end, tooLarge);
+      if (section?.is('request') === false) return this.#refuseId(id, h2.PROTOCOL_ERROR);
+      return this.#role.onNewStream(id, section, end);
     }
     if (stream.inEnded) return this.#late(id);
-    if (tooLarge) return this.streamError(stream, h2.ENHANCE_YOUR_CALM);
+    if (section === undefined) return this.streamError(stream, h2.ENHANCE_YOUR_CALM);
     if (this.#role.expectsTrailers(stream)) {
-      if (!end || !isWellFormed(fields, 'trailers')) return this.streamError(stream, h2.PROTOCOL_ERROR);
-      return stream.receiveEnd(keepTrailers(fields));
+      if (!end || !section.is('trailers')) return this.streamError(stream, h2.PROTOCOL_ERROR);
+      return stream.receiveEnd(trailersOf(section));
     }
-    if (!isWellFormed(fields, 'response') || !this.#role.onHead(stream, fields, end)) {
+    if (!section.is('response') || !this.#role.onHead(stream, section, end)) {
       return this.streamError(stream, h2.PROTOCOL_ERROR);
     }
     if (end && this.streams.get(id) === stream) stream.receiveEnd(undefined);
@@ -315,7 +330,7 @@ export class Http2Connection {
       if (error !== h2.NO_ERROR) return this.fail(error);
     }
     this.peerSettingsSeen = true;
-    this.#out.push(h2.frameHeader(h2.SETTINGS, h2.ACK, 0, 0));
+    this.#out.header(h2.SETTINGS, h2.ACK, 0, 0);
     this.#role.onPeerSettings();
     this.#pumpAll();
   }
@@ -355,7 +370,7 @@ export class Http2Connection {
     if (payload.length !== 8) return this.fail(h2.FRAME_SIZE_ERROR);
     if ((flags & h2.ACK) !== 0) return this.#role.onPong();
     this.#nuisanceSeen();
-    this.#out.push(h2.frameHeader(h2.PING, h2.ACK, 0, 8));
+    this.#out.header(h2.PING, h2.ACK, 0, 8);
     this.#out.push(payload);
   }
 
@@ -422,42 +437,54 @@ export class Http2Connection {
     for (let at = 0; at < chunk.length; at += this.#peerMaxFrame) {
       const piece = chunk.length <= this.#peerMaxFrame ? chunk : chunk.subarray(at, at + this.#peerMaxFrame);
       this.sendWindow -= piece.length;
-      this.#push(h2.frameHeader(h2.DATA, 0, id, piece.length), id);
+      this.#out.frame(h2.DATA, 0, id, piece.length);
       this.#out.push(piece);
     }
   }
 
   /** @returns false when a field may not be written; nothing is sent then */
-  sendHeaders(id: number, fields: readonly string[], end: boolean): boolean {
-    const kind = fields[0] === ':status' ? 'response' : fields[0]?.startsWith(':') === true ? 'request' : 'trailers';
-    if (!isWellFormed(fields, kind)) return false;
-    const block = this.#encoder.encode(fields);
-    const flags = end ? h2.END_STREAM : 0;
-    const first = block.length <= this.#peerMaxFrame ? block : block.subarray(0, this.#peerMaxFrame);
-    const whole = first === block;
-    this.#push(h2.frameHeader(h2.HEADERS, flags | (whole ? h2.END_HEADERS : 0), id, first.length), id);
-    this.#out.push(first);
-    for (let at = first.length; at < block.length; at += this.#peerMaxFrame) {
-      const part = block.subarray(at, at + this.#peerMaxFrame);
-      const last = at + part.length === block.length ? h2.END_HEADERS : 0;
-      this.#out.push(h2.frameHeader(h2.CONTINUATION, last, id, part.length));
-      this.#out.push(part);
+  sendRequest(id: number, head: RequestHead, end: boolean): boolean {
+    const block = this.#heads.request(head, end);
+    if (block === undefined) return false;
+    const more = this.#heads.list(head.hop)!; // was looked at with the head
+    const whole = block.length + more.length;
+    if (whole > this.#peerMaxFrame) this.#sendBlock(id, Buffer.concat([block, more]), end);
+    else {
+      this.#out.frame(h2.HEADERS, end ? h2.END_HEADERS | h2.END_STREAM : h2.END_HEADERS, id, whole);
+      this.#out.push(block);
+      this.#out.push(more);
     }
     return true;
   }
 
-  /** Ends our direction of a stream: on its last frame if that has not left yet, else with an empty one. */
-  sendEndOf(id: number, trailers: Headers | undefined): void {
-    if (trailers !== undefined && trailers.length > 0 && this.sendHeaders(id, trailers, true)) return;
-    if (this.#lastStream === id && this.#lastFlushes === this.#out.flushes) this.#lastFrame[4]! |= h2.END_STREAM;
-    else this.#push(h2.frameHeader(h2.DATA, h2.END_STREAM, id, 0), id);
+  /** @returns false when a field may not be written; nothing is sent then */
+  sendResponse(id: number, head: ResponseHead, bodiless: boolean, tunnel: boolean): boolean {
+    const block = this.#heads.response(head, bodiless, tunnel);
+    if (block !== undefined) this.#sendBlock(id, block, false);
+    return block !== undefined;
   }
 
-  #push(header: Buffer, id: number): void {
-    this.#out.push(header);
-    this.#lastFrame = header;
-    this.#lastStream = id;
-    this.#lastFlushes = this.#out.flushes;
+  #sendBlock(id: number, block: Buffer, end: boolean): void {
+    const flags = end ? h2.END_STREAM : 0;
+    const first = block.length <= this.#peerMaxFrame ? block : block.subarray(0, this.#peerMaxFrame);
+    const whole = first === block;
+    this.#out.frame(h2.HEADERS, flags | (whole ? h2.END_HEADERS : 0), id, first.length);
+    this.#out.push(first);
+    for (let at = first.length; at < block.length; at += this.#peerMaxFrame) {
+      const part = block.subarray(at, at + this.#peerMaxFrame);
+      const last = at + part.length === block.length ? h2.END_HEADERS : 0;
+      this.#out.header(h2.CONTINUATION, last, id, part.length);
+      this.#out.push(part);
+    }
+  }
+
+  /** Ends our direction of a stream: on its last frame if that has not left yet, else with an empty one. */
+  sendEndOf(id: number, trailers: Headers | undefined): void {
+    if (trailers !== undefined && trailers.length > 0) {
+      const block = this.#heads.list(trailers);
+      if (block !== undefined) return this.#sendBlock(id, block, true);
+    }
+    if (!this.#out.endLast(id)) this.#out.frame(h2.DATA, h2.END_STREAM, id, 0);
   }
 
   sendReset(id: number, code: number): void {
@@ -469,21 +496,20 @@ export class Http2Connection {
         break;
       }
     }
-    this.#lastStream = 0;
-    this.#out.push(h2.numbersFrame(h2.RST_STREAM, id, code));
+    this.#out.numbers(h2.RST_STREAM, id, code);
   }
 
   sendWindowUpdate(id: number, bytes: number): void {
-    this.#out.push(h2.numbersFrame(h2.WINDOW_UPDATE, id, bytes));
+    this.#out.numbers(h2.WINDOW_UPDATE, id, bytes);
   }
 
   /** @param lastStream the highest that will be looked at; default: that was looked at */
   sendGoaway(code: number, lastStream = this.lastPeerStream): void {
-    this.#out.push(h2.numbersFrame(h2.GOAWAY, 0, lastStream, code));
+    this.#out.numbers(h2.GOAWAY, 0, lastStream, code);
   }
 
   sendPing(): void {
-    this.#out.push(h2.frameHeader(h2.PING, 0, 0, 8));
+    this.#out.header(h2.PING, 0, 0, 8);
     this.#out.push(PING_PAYLOAD);
   }
 
@@ -558,4 +584,11 @@ function unpad(payload: Buffer, from: number): Buffer | undefined {
   const padding = payload[from];
   if (padding === undefined || padding >= payload.length - from) return undefined;
   return payload.subarray(from + 1, payload.length - padding);
+}
+
+/** The trailers that a section is, as far as they may be passed on; the same list for the same section. */
+function trailersOf(section: Section): Headers | undefined {
+  if (!section.recurring) return keepTrailers(section.fields);
+  section.withEnd ??= keepTrailers(section.fields);
+  return section.withEnd as Headers | undefined;
 }

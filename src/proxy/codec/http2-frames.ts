@@ -46,34 +46,34 @@ export const ENHANCE_YOUR_CALM = 11;
 /** The nine bytes before a payload. */
 export function frameHeader(type: number, flags: number, stream: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-  writeFrameHeader(bytes, type, flags, stream, length);
+  writeFrameHeader(bytes, 0, type, flags, stream, length);
   return bytes;
 }
 
-function writeFrameHeader(bytes: Buffer, type: number, flags: number, stream: number, length: number): void {
-  bytes[0] = length >>> 16;
-  bytes[1] = length >>> 8;
-  bytes[2] = length;
-  bytes[3] = type;
-  bytes[4] = flags;
-  bytes[5] = stream >>> 24;
-  bytes[6] = stream >>> 16;
-  bytes[7] = stream >>> 8;
-  bytes[8] = stream;
-}
-
-/** A whole frame whose payload is 32-bit numbers: RST_STREAM, WINDOW_UPDATE, GOAWAY without debug data. */
-export function numbersFrame(type: number, stream: number, ...numbers: readonly number[]): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 4 * numbers.length);
-  writeFrameHeader(bytes, type, 0, stream, 4 * numbers.length);
-  numbers.forEach((n, i) => bytes.writeUInt32BE(n, FRAME_HEADER_BYTES + 4 * i));
-  return bytes;
+/** The same, written into `bytes` from `at` on. */
+export function writeFrameHeader(
+  bytes: Buffer,
+  at: number,
+  type: number,
+  flags: number,
+  stream: number,
+  length: number,
+): void {
+  bytes[at] = length >>> 16;
+  bytes[at + 1] = length >>> 8;
+  bytes[at + 2] = length;
+  bytes[at + 3] = type;
+  bytes[at + 4] = flags;
+  bytes[at + 5] = stream >>> 24;
+  bytes[at + 6] = stream >>> 16;
+  bytes[at + 7] = stream >>> 8;
+  bytes[at + 8] = stream;
 }
 
 /** A SETTINGS frame. @param settings identifier, value, identifier, value... */
 export function settingsFrame(settings: readonly number[]): Buffer {
   const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + 3 * settings.length);
-  writeFrameHeader(bytes, SETTINGS, 0, 0, 3 * settings.length);
+  writeFrameHeader(bytes, 0, SETTINGS, 0, 0, 3 * settings.length);
   for (let i = 0; i < settings.length; i += 2) {
     bytes.writeUInt16BE(settings[i]!, FRAME_HEADER_BYTES + 3 * i);
     bytes.writeUInt32BE(settings[i + 1]!, FRAME_HEADER_BYTES + 3 * i + 2);

@@ -1,6 +1,8 @@
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { isAuthority, sameAuthority } from './authority.ts';
 import { isTarget, isToken, parseLength } from './chars.ts';
+import { requestAgain, responseAgain } from './again.ts';
+import type { Section } from './http2-section.ts';
 import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
 
 /**
@@ -24,6 +26,8 @@ export function requestFromFields(
     protocol: undefined,
     destination: undefined,
     contentLength: endStream ? 0 : -1,
+    hop: undefined,
+    recurring: false,
   };
   let host: string | undefined;
   for (let i = 0; i < raw.length; i += 2) {
@@ -109,7 +113,33 @@ function withDestination(head: RequestHead): RequestHead | ReasonCode {
   return head;
 }
 
-/** The field list of a request for HTTP/2. */
+/** As requestFromFields. What was read from a section before is not read again. */
+export function requestOf(section: Section, endStream: boolean, limits: CodecLimits): RequestHead | ReasonCode {
+  if (!section.recurring) return requestFromFields(section.fields, endStream, limits);
+  let known = (endStream ? section.withEnd : section.withoutEnd) as RequestHead | ReasonCode | undefined;
+  if (known === undefined) {
+    known = requestFromFields(section.fields, endStream, limits);
+    if (endStream) section.withEnd = known;
+    else section.withoutEnd = known;
+  }
+  if (typeof known === 'string') return known;
+  const tunnel = known.protocol !== undefined || known.method === 'CONNECT';
+  return tunnel ? { ...known, headers: [...known.headers] } : requestAgain(known);
+}
+
+/** As responseFromFields. What was read from a section before is not read again. */
+export function responseOf(section: Section, bodiless: boolean): ResponseHead | undefined {
+  if (!section.recurring) return responseFromFields(section.fields, bodiless);
+  let known = (bodiless ? section.withEnd : section.withoutEnd) as ResponseHead | undefined;
+  if (known === undefined) {
+    known = responseFromFields(section.fields, bodiless);
+    if (bodiless) section.withEnd = known;
+    else section.withoutEnd = known;
+  }
+  return known === undefined ? undefined : responseAgain(known);
+}
+
+/** The field list of a request for HTTP/2, without its `hop` fields. */
 export function fieldsOfRequest(head: RequestHead, endStream: boolean): string[] {
   const raw: string[] = [':method', head.protocol === undefined ? head.method : 'CONNECT'];
   const tunnel = head.protocol !== undefined || head.method === 'CONNECT';
@@ -143,7 +173,7 @@ function appendFields(raw: string[], headers: Headers, length: number | undefine
  * @param bodiless no body may follow whatever the fields say: END_STREAM, or the answer to HEAD
  */
 export function responseFromFields(raw: readonly string[], bodiless: boolean): ResponseHead | undefined {
-  const head: ResponseHead = { status: 0, headers: [], contentLength: bodiless ? 0 : -1 };
+  const head: ResponseHead = { status: 0, headers: [], contentLength: bodiless ? 0 : -1, recurring: false };
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;

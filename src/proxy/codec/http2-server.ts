@@ -3,7 +3,8 @@ import type { ReasonCode } from '../../mesh/reasons.ts';
 import { ProxyError } from '../error.ts';
 import { Http2Connection, type Http2Role } from './http2-connection.ts';
 import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
-import { requestFromFields } from './http2-head.ts';
+import { requestOf } from './http2-head.ts';
+import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
 import { Http2ServerStream } from './http2-stream.ts';
 import { refuse } from './refuse.ts';
@@ -79,7 +80,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     this.#socket.destroy(error);
   }
 
-  onNewStream(id: number, fields: string[], end: boolean, tooLarge: boolean): void {
+  onNewStream(id: number, section: Section | undefined, end: boolean): void {
     const connection = this.#connection;
     if (this.#draining === 'final' || connection.streams.size >= this.#settings.maxConcurrentStreams) {
       return connection.sendReset(id, REFUSED_STREAM);
@@ -87,7 +88,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     this.#timer.clear();
     const stream = new Http2ServerStream(connection);
     connection.adopt(stream, id);
-    const head = tooLarge ? 'HEAD_TOO_LARGE' : requestFromFields(fields, end, this.#options.limits);
+    const head = section === undefined ? 'HEAD_TOO_LARGE' : requestOf(section, end, this.#options.limits);
     if (typeof head === 'string') this.#refuse(stream, head);
     else if (head.method === 'CONNECT' && head.protocol === undefined && this.#options.connect !== true) {
       this.#refuse(stream, 'METHOD_NOT_ALLOWED');

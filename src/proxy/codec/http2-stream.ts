@@ -2,7 +2,8 @@ import { ProxyError } from '../error.ts';
 import { downstreamReset, resetCode, upstreamReset } from './http2-errors.ts';
 import { CANCEL, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
 import type { Http2Connection } from './http2-connection.ts';
-import { fieldsOfResponse, responseFromFields } from './http2-head.ts';
+import { responseOf } from './http2-head.ts';
+import type { Section } from './http2-section.ts';
 import { deaf } from './http1-server-stream.ts';
 import type {
   ClientStream,
@@ -307,7 +308,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
 
   sendInformational(head: ResponseHead): void {
     if (this.over || this.#headSent || head.status === 101) return;
-    this.connection.sendHeaders(this.id, fieldsOfResponse(head, true, false), false);
+    this.connection.sendResponse(this.id, head, true, false);
   }
 
   sendHead(head: ResponseHead): void {
@@ -318,8 +319,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
     this.tunnel = wantsTunnel && head.status < 300;
     this.#bodiless = request?.method === 'HEAD' || head.status === 204 || head.status === 304;
     this.promise(this.tunnel || this.#bodiless ? -1 : head.contentLength);
-    const fields = fieldsOfResponse(head, this.#bodiless, this.tunnel);
-    if (!this.connection.sendHeaders(this.id, fields, false)) this.wrongLength();
+    if (!this.connection.sendResponse(this.id, head, this.#bodiless, this.tunnel)) this.wrongLength();
   }
 
   override sendData(chunk: Buffer): boolean {
@@ -373,8 +373,8 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   }
 
   /** A HEADERS block that came for this stream. @returns false when it breaks RFC 9113 */
-  receiveHead(fields: readonly string[], end: boolean): boolean {
-    const head = responseFromFields(fields, end || this.head.method === 'HEAD');
+  receiveHead(section: Section, end: boolean): boolean {
+    const head = responseOf(section, end || this.head.method === 'HEAD');
     if (head === undefined) return false;
     if (head.status < 200) {
       if (end || head.status === 101) return false;

@@ -8,8 +8,8 @@ const CONCAT_BELOW = 8192;
  * `flush` writes now; otherwise the end of the turn does.
  */
 export class OutBuffer {
-  readonly #socket: Socket;
-  #parts: (string | Buffer)[] = [];
+  protected readonly socket: Socket;
+  protected parts: (string | Buffer)[] = [];
   #bytes = 0;
   #scheduled = false;
   readonly #wholeTurn: boolean;
@@ -22,19 +22,24 @@ export class OutBuffer {
    * otherwise what one callback has said is written behind it
    */
   constructor(socket: Socket, onFlushed: () => void, wholeTurn = false) {
-    this.#socket = socket;
+    this.socket = socket;
     this.#onFlushed = onFlushed;
     this.#wholeTurn = wholeTurn;
   }
 
   /** Bytes that wait here or in the socket. */
   get waiting(): number {
-    return this.#bytes + this.#socket.writableLength;
+    return this.#bytes + this.socket.writableLength;
   }
 
   push(part: string | Buffer): void {
-    this.#parts.push(part);
-    this.#bytes += part.length;
+    this.parts.push(part);
+    this.grew(part.length);
+  }
+
+  /** So many bytes more wait to be written. */
+  protected grew(bytes: number): void {
+    this.#bytes += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
     if (this.#wholeTurn) setImmediate(flushScheduled, this);
@@ -44,32 +49,36 @@ export class OutBuffer {
   /** Grows with every write: what was pushed before is on its way and cannot be changed any more. */
   flushes = 0;
 
+  /** Everything that waits is in `parts`. */
+  protected seal(): void {}
+
   flush(): void {
-    const parts = this.#parts;
+    this.seal();
+    const parts = this.parts;
     if (parts.length === 0) return;
     this.flushes++;
     const bytes = this.#bytes;
-    this.#parts = [];
+    this.parts = [];
     this.#bytes = 0;
-    if (!this.#socket.writable) return; // its error or close event tells who has to know
+    if (!this.socket.writable) return; // its error or close event tells who has to know
     if (parts.length === 1) this.#write(parts[0]!);
-    else if (bytes < CONCAT_BELOW) this.#socket.write(joined(parts, bytes));
+    else if (bytes < CONCAT_BELOW) this.socket.write(joined(parts, bytes));
     else {
-      this.#socket.cork();
+      this.socket.cork();
       for (const part of parts) this.#write(part);
-      this.#socket.uncork();
+      this.socket.uncork();
     }
   }
 
   /** Forgets what was not written. */
   drop(): void {
-    this.#parts = [];
+    this.parts = [];
     this.#bytes = 0;
   }
 
   #write(part: string | Buffer): void {
-    if (typeof part === 'string') this.#socket.write(part, 'latin1');
-    else this.#socket.write(part);
+    if (typeof part === 'string') this.socket.write(part, 'latin1');
+    else this.socket.write(part);
   }
 
   /** Called at the end of the turn. */

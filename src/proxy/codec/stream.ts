@@ -4,6 +4,7 @@ import type { ProxyError } from '../error.ts';
 /**
  * Flat list of header fields: name, value, name, value... Names are lower case, values have no leading or trailing
  * white space, both are checked for forbidden bytes by whoever made the list (RFC 9110 5.5). Strings are latin1.
+ * Once a list is part of a head nobody changes it: heads that say the same share one. Who wants another makes another.
  */
 export type Headers = string[];
 
@@ -35,6 +36,10 @@ export interface RequestHead {
   destination: string | undefined;
   /** Body length in bytes; 0 = no body; -1 = unknown (chunked, or HTTP/2 without content-length). */
   contentLength: number;
+  /** Fields that are sent behind `headers`: what the mesh itself has to say on this hop. */
+  hop?: Headers | undefined;
+  /** The very list `headers` comes again with heads that say the same: what is made of it is worth keeping. */
+  recurring?: boolean;
 }
 
 /** Head of a response. `status` 1xx are informational and go through `sendInformational`. */
@@ -46,6 +51,8 @@ export interface ResponseHead {
    * have been, and which is passed on.
    */
   contentLength: number;
+  /** As in RequestHead. */
+  recurring?: boolean;
 }
 
 /**

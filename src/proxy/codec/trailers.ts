@@ -23,7 +23,7 @@ export function isTrailer(name: string): boolean {
 }
 
 /** The fields of a trailer section that may be passed on; undefined when there are none. */
-export function keepTrailers(fields: Headers): Headers | undefined {
+export function keepTrailers(fields: readonly string[]): Headers | undefined {
   const kept: Headers = [];
   for (let i = 0; i < fields.length; i += 2) {
     if (isTrailer(fields[i]!)) kept.push(fields[i]!, fields[i + 1]!);

@@ -3,7 +3,7 @@ import { join, type JoinObserver } from '../codec/join.ts';
 import type { ClientConnection, Headers, RequestHead, ResponseHead } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import type { Exchange } from '../exchange.ts';
-import { header, withoutHeaders, type HeaderTest } from '../headers.ts';
+import { header, strip, type HeaderTest } from '../headers.ts';
 import type { Pool, Waiter } from '../pool/pool.ts';
 import { isGrpc, refuseWith } from '../refuse.ts';
 
@@ -65,7 +65,7 @@ export class Attempt implements Waiter, JoinObserver {
   onHead(head: ResponseHead): void {
     const exchange = this.#exchange;
     exchange.status = head.status;
-    head.headers = withoutHeaders(head.headers, this.#stripped);
+    strip(head, this.#stripped);
     if (isGrpc(head.headers)) exchange.grpcStatus = header(head.headers, 'grpc-status');
   }
 

@@ -3,10 +3,10 @@ import type { AccessMatcher } from '../../mesh/access.ts';
 import { normaliseTarget, pathOf } from '../../mesh/path.ts';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import type { PortProtocol } from '../../mesh/resources.ts';
-import type { RequestHead, ServerStream } from '../codec/stream.ts';
+import type { Headers, RequestHead, ServerStream } from '../codec/stream.ts';
 import { formatDestination, parseDestination, type Destination } from '../destination.ts';
 import { Exchange, type Filter, type Handler, type Peer } from '../exchange.ts';
-import { DESTINATION_HEADER, header, VERSION_HEADER, withoutHeaders, type HeaderTest } from '../headers.ts';
+import { DESTINATION_HEADER, header, strip, VERSION_HEADER, withoutHeaders, type HeaderTest } from '../headers.ts';
 import type { Upstreams } from '../pool/upstreams.ts';
 import { refuse } from '../refuse.ts';
 import { Attempt, giveUp, type AttemptEvents } from './forward.ts';
@@ -41,24 +41,45 @@ export interface Arrival {
   readonly destination: Destination | undefined;
 }
 
-/** Reads the hop's headers off what came through a tunnel. They come from a verified peer, so they are believed. */
-function readHopHeaders(exchange: InboundExchange): string | undefined {
-  const { head } = exchange;
-  const destination = header(head.headers, DESTINATION_HEADER);
-  const version = header(head.headers, VERSION_HEADER);
-  head.version = version === '1.0' || version === '2' ? version : '1.1';
-  exchange.destination = destination === undefined ? undefined : parseDestination(destination);
-  if (exchange.destination === undefined) return `the stream has no valid ${DESTINATION_HEADER}`;
-  return undefined;
+/** What the fields of a stream say about it, and what is left without them. */
+interface HopHead {
+  readonly destination: Destination | undefined;
+  readonly version: RequestHead['version'];
+  readonly headers: Headers;
+}
+
+/** They come from a verified peer, so they are believed. */
+function readHopHead(headers: Headers, isIdentity: HeaderTest): HopHead {
+  const destination = header(headers, DESTINATION_HEADER);
+  const version = header(headers, VERSION_HEADER);
+  return {
+    destination: destination === undefined ? undefined : parseDestination(destination),
+    version: version === '1.0' || version === '2' ? version : '1.1',
+    headers: withoutHeaders(headers, isIdentity),
+  };
 }
 
 /** Finds out what a stream is for, then takes away what only the mesh may say, from the wire as from apps. */
 export function hopHeaders(isIdentity: HeaderTest): Filter<InboundExchange> {
+  const known = new WeakMap<Headers, HopHead>(); // of lists that come again
   return (next) =>
     function hopHeadersFilter(exchange) {
-      const wrong = exchange.meshed ? readHopHeaders(exchange) : undefined;
-      exchange.head.headers = withoutHeaders(exchange.head.headers, isIdentity);
-      if (wrong !== undefined) return refuse(exchange, 'BAD_REQUEST', wrong);
+      const { head } = exchange;
+      if (!exchange.meshed) {
+        strip(head, isIdentity);
+        return next(exchange);
+      }
+      let hop = head.recurring === true ? known.get(head.headers) : undefined;
+      if (hop === undefined) {
+        hop = readHopHead(head.headers, isIdentity);
+        if (head.recurring === true) known.set(head.headers, hop);
+      }
+      head.version = hop.version;
+      head.headers = hop.headers;
+      exchange.destination = hop.destination;
+      if (hop.destination === undefined) {
+        return refuse(exchange, 'BAD_REQUEST', `the stream has no valid ${DESTINATION_HEADER}`);
+      }
       next(exchange);
     };
 }

@@ -6,20 +6,13 @@ import type { RequestHead, ServerStream } from '../codec/stream.ts';
 import { formatDestination, type Destination } from '../destination.ts';
 import type { ProxyError } from '../error.ts';
 import { Exchange, type Filter, type Handler, type Peer } from '../exchange.ts';
-import {
-  DESTINATION_HEADER,
-  header,
-  SERVICE_HEADER,
-  VERSION_HEADER,
-  VIA_HEADER,
-  withoutHeaders,
-  type HeaderTest,
-} from '../headers.ts';
+import { header, strip, VIA_HEADER, type HeaderTest } from '../headers.ts';
 import type { ProxyLimits } from '../limits.ts';
 import type { Upstreams } from '../pool/upstreams.ts';
 import { refuse } from '../refuse.ts';
 import type { Directory } from '../route/directory.ts';
 import type { Chosen, RoutedPort } from '../route/router.ts';
+import type { HopFields } from './hop-fields.ts';
 import { Attempt, blamesEndpoint, giveUp, type AttemptEvents } from './forward.ts';
 
 /** One request or connection of the app beside us. */
@@ -30,8 +23,6 @@ export class OutboundExchange extends Exchange {
   chosen: Chosen | undefined = undefined;
   /** Endpoints that could not be reached. */
   readonly tried: LiveEndpoint[] = [];
-  /** Fields of the app's head; what follows in the list is ours, for one attempt. -1 before the first. */
-  fields = -1;
   /** The control plane was asked about the destination already. */
   lookedUp = false;
 
@@ -73,7 +64,7 @@ export function notConfigured(exchange: OutboundExchange): void {
 export function stripIdentity(isIdentity: HeaderTest): Filter<OutboundExchange> {
   return (next) =>
     function stripIdentityFilter(exchange) {
-      exchange.head.headers = withoutHeaders(exchange.head.headers, isIdentity);
+      strip(exchange.head, isIdentity);
       next(exchange);
     };
 }
@@ -139,7 +130,7 @@ export interface OutboundForwardOptions {
   readonly upstreams: Upstreams;
   readonly clock: Clock;
   readonly limits: ProxyLimits;
-  readonly instance: string;
+  readonly hop: HopFields;
   /** Fields that must not reach the app: from the mesh everything but the reason, from elsewhere that too. */
   readonly fromMesh: HeaderTest;
   readonly fromElsewhere: HeaderTest;
@@ -166,7 +157,7 @@ function tryEndpoint(
   if (live === undefined) return giveUp(exchange, last);
   const { identity, address, port } = live.endpoint;
   exchange.series = chosen.series(live);
-  exchange.endpoint = formatDestination({ host: address, port });
+  exchange.endpoint = live.name;
   live.active++;
   const stripped = identity === undefined ? options.fromElsewhere : options.fromMesh;
   const attempt = new Attempt(exchange, new EndpointAttempt(exchange, chosen, live, options), stripped);
@@ -191,23 +182,8 @@ class EndpointAttempt implements AttemptEvents {
   }
 
   upstreamHead(): RequestHead {
-    const { head, routed, endpoint } = this.#exchange;
-    if (this.#exchange.fields === -1) this.#exchange.fields = head.headers.length;
-    else head.headers.length = this.#exchange.fields;
-    if (this.#live.endpoint.identity === undefined) {
-      head.headers.push(VIA_HEADER, this.#options.instance);
-      return head;
-    }
-    head.headers.push(
-      DESTINATION_HEADER,
-      endpoint!,
-      SERVICE_HEADER,
-      routed?.name ?? '',
-      VERSION_HEADER,
-      head.version,
-      VIA_HEADER,
-      this.#options.instance,
-    );
+    const { head, routed } = this.#exchange;
+    head.hop = this.#options.hop.fields(this.#live, routed, head.version);
     return head;
   }
 
@@ -238,7 +214,7 @@ function passThrough(exchange: OutboundExchange, options: OutboundForwardOptions
   exchange.endpoint = formatDestination(destination);
   const events: AttemptEvents = {
     upstreamHead() {
-      exchange.head.headers.push(VIA_HEADER, options.instance);
+      exchange.head.hop = options.hop.unmeshed;
       return exchange.head;
     },
     onStarted: () => exchange.opened(),

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { http1Client } from '../codec/http1-client.ts';
+import { Http1Memo } from '../codec/http1-memo.ts';
 import { http2Client } from '../codec/http2-client.ts';
 import type { ClientConnection, CodecLimits } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
@@ -22,10 +23,11 @@ export interface DialOptions {
 /** Plain connections to an app or to an unmeshed endpoint. */
 export function dialPlain(options: DialOptions, destination: Destination, kind: 'http1' | 'http2' | 'tcp'): Dial {
   const { connect, timers, codec: limits } = options;
+  const memo = new Http1Memo();
   const speak = (socket: Socket): ClientConnection => {
     switch (kind) {
       case 'http1':
-        return http1Client(socket, { timers, limits });
+        return http1Client(socket, { timers, limits, memo });
       case 'http2':
         return http2Client(socket, { timers, limits });
       case 'tcp':

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Http1Memo } from '../codec/http1-memo.ts';
 import { http1Server } from '../codec/http1-server.ts';
 import { http2Server } from '../codec/http2-server.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from '../codec/stream.ts';
@@ -15,6 +16,8 @@ export interface ServingOptions {
 export class Serving {
   readonly #options: ServingOptions;
   readonly #connections = new Set<ServerConnection>();
+  readonly #memo = new Http1Memo();
+  readonly #explicitMemo = new Http1Memo();
   #draining = false;
 
   constructor(options: ServingOptions) {
@@ -23,7 +26,8 @@ export class Serving {
 
   http1(socket: Socket, firstBytes: Buffer, handler: RequestHandler, explicitProxy = false): void {
     const { timers, codec: limits } = this.#options;
-    this.#keep(http1Server(socket, { handler, limits, timers, firstBytes, explicitProxy }));
+    const memo = explicitProxy ? this.#explicitMemo : this.#memo;
+    this.#keep(http1Server(socket, { handler, limits, timers, firstBytes, explicitProxy, memo }));
   }
 
   http2(socket: Socket, firstBytes: Buffer | undefined, handler: RequestHandler): void {

@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net';
+import { END_STREAM, FRAME_HEADER_BYTES, RST_STREAM, writeFrameHeader } from './http2-frames.ts';
+import { OutBuffer } from './out-buffer.ts';
+
+/** Up to here a payload is copied behind its frame's header; longer ones are passed on as they are. */
+const COPY_BYTES = 4096;
+const MIN_CHUNK = 4 * 1024;
+const MAX_CHUNK = 64 * 1024;
+const EMPTY = Buffer.alloc(0);
+
+/**
+ * What one HTTP/2 connection writes in a turn. Frame headers and small payloads are written one behind the other into memory
+ * of the connection: there is no object per frame, and mostly one write of one piece per turn.
+ */
+export class FrameBuffer extends OutBuffer {
+  #chunk: Buffer = EMPTY;
+  /** What of it waits and is not among the parts. */
+  #from = 0;
+  #to = 0;
+  #chunkBytes = MIN_CHUNK;
+  // The last frame that may still get END_STREAM.
+  #lastStream = 0;
+  #flagsOf: Buffer = EMPTY;
+  #flagsAt = 0;
+
+  constructor(socket: Socket, onFlushed: () => void) {
+    super(socket, onFlushed, true);
+  }
+
+  /** The header of HEADERS or DATA, whose payload is pushed next; END_STREAM may be put on it until it leaves. */
+  frame(type: number, flags: number, stream: number, length: number): void {
+    this.header(type, flags, stream, length);
+    this.#lastStream = stream;
+    this.#flagsOf = this.#chunk;
+    this.#flagsAt = this.#to - FRAME_HEADER_BYTES + 4;
+  }
+
+  /** The header of any other frame. */
+  header(type: number, flags: number, stream: number, length: number): void {
+    this.#room(FRAME_HEADER_BYTES);
+    writeFrameHeader(this.#chunk, this.#to, type, flags, stream, length);
+    this.#to += FRAME_HEADER_BYTES;
+    this.grew(FRAME_HEADER_BYTES);
+  }
+
+  /** A frame whose payload is 32-bit numbers: RST_STREAM, WINDOW_UPDATE, GOAWAY without debug data. */
+  numbers(type: number, stream: number, first: number, second?: number): void {
+    const bytes = second === undefined ? 4 : 8;
+    this.header(type, 0, stream, bytes);
+    if (type === RST_STREAM) this.#lastStream = 0; // nothing ends any more that was reset
+    this.#room(bytes);
+    this.#to = this.#chunk.writeUInt32BE(first, this.#to);
+    if (second !== undefined) this.#to = this.#chunk.writeUInt32BE(second, this.#to);
+    this.grew(bytes);
+  }
+
+  override push(part: Buffer): void {
+    if (part.length > COPY_BYTES) {
+      this.seal();
+      return super.push(part);
+    }
+    this.#room(part.length);
+    this.#chunk.set(part, this.#to);
+    this.#to += part.length;
+    this.grew(part.length);
+  }
+
+  /** Puts END_STREAM on the last frame, if it is one of `stream` that has not left. @returns whether it did */
+  endLast(stream: number): boolean {
+    if (this.#lastStream !== stream) return false;
+    this.#flagsOf[this.#flagsAt]! |= END_STREAM;
+    return true;
+  }
+
+  protected override seal(): void {
+    if (this.#to === this.#from) return;
+    this.parts.push(this.#chunk.subarray(this.#from, this.#to));
+    this.#from = this.#to;
+  }
+
+  override flush(): void {
+    super.flush();
+    this.#lastStream = 0;
+  }
+
+  override drop(): void {
+    super.drop();
+    this.#from = this.#to;
+    this.#lastStream = 0;
+  }
+
+  /** Makes room in the chunk. What the socket still has to write is not overwritten. */
+  #room(bytes: number): void {
+    if (this.#to === this.#from && this.parts.length === 0 && this.socket.writableLength === 0)
+      this.#from = this.#to = 0;
+    if (this.#chunk.length - this.#to >= bytes) return;
+    this.seal();
+    // Grown by need: most connections of apps never say more in a turn than fits into the smallest
+    if (this.#chunk.length > 0 && this.#chunkBytes < MAX_CHUNK) this.#chunkBytes *= 2;
+    this.#chunk = Buffer.allocUnsafeSlow(this.#chunkBytes);
+    this.#from = this.#to = 0;
+  }
+}
