@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { hostPort, namespacedName, type HostPort } from './arguments.ts';
+import { hostPort, namespacedName, wholeNumber, type HostPort } from './arguments.ts';
 
 export interface ProxyOptions {
   /** A standalone sidecar: everything comes from this file. */
@@ -14,6 +14,8 @@ export interface ProxyOptions {
   readonly podAddress?: string;
   readonly appAddress?: string;
   readonly stateDir?: string;
+  /** Event loops that share the listening ports. */
+  readonly concurrency: number;
   readonly logLevel: string;
 }
 
@@ -45,6 +47,7 @@ Otherwise it gets identity and configuration from the controller and keeps its l
     )
     .option('--pod-address <ip>', 'address that the sidecar listens on and that others dial')
     .option('--app-address <ip>', "address of the app, when it is not the pod's own")
+    .option('--concurrency <n>', 'event loops (threads) that share the listening ports', wholeNumber(1), 1)
     .option('--state-dir <dir>', 'keep the last good configuration here')
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to write')

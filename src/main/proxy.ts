@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { getCompileCacheDir } from 'node:module';
 import { isIP } from 'node:net';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { type AdminReply, type AdminRoute, jsonReply, textReply } from '../base/admin-route.ts';
 import { systemClock as clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -17,14 +19,17 @@ import { splitPem } from '../identity/pem.ts';
 import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../mesh/ports.ts';
 import type { ProxyConfig, WorkloadLabels } from '../mesh/resources.ts';
 import { parseSpiffeId } from '../mesh/spiffe.ts';
+import type { TrafficSeries } from '../mesh/traffic.ts';
 import { trafficReport } from '../mesh/traffic-report.ts';
-import { createProxy } from '../proxy/assemble.ts';
 import { parseConfigFile } from '../proxy/config-file.ts';
-import type { Proxy, ProxyListeners } from '../proxy/options.ts';
+import type { ProxyListeners } from '../proxy/options.ts';
+import type { WorkerSetup } from '../proxy/workers/messages.ts';
+import { createSidecar, type Sidecar } from '../proxy/workers/sidecar.ts';
 import { serveAdmin } from '../telemetry/admin-server.ts';
 import type { ProcessMetrics } from '../telemetry/metrics.ts';
 import type { TrafficSource } from '../telemetry/traffic-metrics.ts';
 import { processLog } from './process-log.ts';
+import type { WorkerData } from './proxy-worker.ts';
 import { untilInterrupted } from './signals.ts';
 
 /** `weft proxy`: the sidecar, alone from a file or with a controller. */
@@ -32,7 +37,8 @@ export async function proxy(options: ProxyOptions): Promise<number> {
   const signal = untilInterrupted();
   const log = processLog(options.logLevel, 'proxy');
   try {
-    const tasks = options.config === undefined ? await connected(options, log) : await standalone(options.config, log);
+    const tasks =
+      options.config === undefined ? await connected(options, log) : await standalone(options.config, options, log);
     await runAll(tasks, signal);
     return 0;
   } catch (error) {
@@ -42,13 +48,14 @@ export async function proxy(options: ProxyOptions): Promise<number> {
 }
 
 /** Everything comes from one file, once. */
-async function standalone(file: string, log: Logger): Promise<Task[]> {
+async function standalone(file: string, options: ProxyOptions, log: Logger): Promise<Task[]> {
   const contents = await readFile(file, 'utf8');
   const { credentials, config, listeners, admin, ...rest } = parseConfigFile(file, contents, (path) =>
     readFileSync(resolve(dirname(file), path), 'utf8'),
   );
   const { appAddress, podAddresses, tunnelPort, forbidden, metrics } = rest;
-  const dataPath = createProxy({
+  const dataPath = createSidecar({
+    ...workers(options),
     listeners,
     ...(appAddress === undefined ? {} : { appAddress }),
     ...(tunnelPort === undefined ? {} : { tunnelPort }),
@@ -101,11 +108,12 @@ async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
     ...(stateDir === undefined ? {} : { store: fileStateStore(join(stateDir, 'configuration.json'), pod) }),
     apply(next) {
       config.set(next);
-      const { refused } = dataPath.describe().config;
+      const refused = dataPath.refused();
       if (refused !== undefined) throw new Error(refused);
     },
   });
-  const dataPath = createProxy({
+  const dataPath = createSidecar({
+    ...workers(options),
     listeners: podListeners(podAddress, options.capture),
     ...(options.appAddress === undefined ? {} : { appAddress: options.appAddress }),
     podAddresses: [podAddress],
@@ -128,6 +136,18 @@ async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
   ];
 }
 
+/** With `--concurrency N`, each event loop is a thread: `proxy-worker`, compiled or not as this file is. */
+function workers({ concurrency, logLevel }: ProxyOptions) {
+  const program = new URL(`./proxy-worker${extname(import.meta.filename)}`, import.meta.url);
+  const startWorker = (setup: WorkerSetup) => {
+    const compiled = getCompileCacheDir(); // a folder per version of Node in the one that was asked for
+    const compileCache = compiled === undefined ? undefined : dirname(compiled);
+    const data: WorkerData = { setup, logLevel, compileCache };
+    return new Worker(program, { workerData: data });
+  };
+  return { concurrency, startWorker };
+}
+
 /** Where a pod's sidecar listens: at the redirection's ports, or at the pod's address when apps come by themselves. */
 function podListeners(address: string, capture: ProxyOptions['capture']): ProxyListeners {
   const tunnel = { address, port: TUNNEL_PORT };
@@ -135,15 +155,17 @@ function podListeners(address: string, capture: ProxyOptions['capture']): ProxyL
   return { outbound: { address: '', port: OUTBOUND_PORT }, inbound: { address: '', port: INBOUND_PORT }, tunnel };
 }
 
-function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<ProxyConfig>, log: Logger): Task {
+function adminTask(host: string, port: number, dataPath: Sidecar, config: Watch<ProxyConfig>, log: Logger): Task {
   const workload = (): WorkloadLabels | undefined => {
     const resource = config.current()?.get('workload');
     return resource?.type === 'workload' ? resource.labels : undefined;
   };
   let metrics: Promise<ProcessMetrics> | undefined;
+  let traffic: Iterable<TrafficSeries> = [];
   const page = async (): Promise<AdminReply> => {
-    metrics ??= exposition({ workload, traffic: () => dataPath.traffic() });
+    metrics ??= exposition({ workload, traffic: () => traffic });
     const { contentType, text } = await metrics;
+    traffic = await dataPath.traffic();
     return { status: 200, contentType, body: await text() };
   };
   const routes: AdminRoute[] = [
@@ -158,9 +180,13 @@ function adminTask(host: string, port: number, dataPath: Proxy, config: Watch<Pr
     { path: '/metrics', public: true, handle: page },
     {
       path: '/config_dump',
-      handle: () => jsonReply({ state: dataPath.describe(), resources: [...(config.current()?.values() ?? [])] }),
+      async handle() {
+        const [state, ...more] = await dataPath.describe();
+        const resources = [...(config.current()?.values() ?? [])];
+        return jsonReply({ state, ...(more.length > 0 && { otherWorkers: more }), resources });
+      },
     },
-    { path: '/traffic', handle: () => jsonReply(trafficReport(workload(), dataPath.traffic())) },
+    { path: '/traffic', handle: async () => jsonReply(trafficReport(workload(), await dataPath.traffic())) },
   ];
   return (stop) => serveAdmin({ host, port, routes, log }, stop);
 }
@@ -177,7 +203,7 @@ async function exposition(source: TrafficSource): Promise<ProcessMetrics> {
 }
 
 /** Says once on standard output that traffic is served. */
-function announce(dataPath: Proxy): Task {
+function announce(dataPath: Sidecar): Task {
   return async (stop) => {
     try {
       await until(dataPath.ready, (ready) => ready, stop);

@@ -121,12 +121,17 @@ function compileInbound(config: ProxyConfig | undefined, options: ProxyOptions, 
   return { policy, protocol, handle };
 }
 
+/** A name for a sidecar that no other has. */
+export function randomInstance(): string {
+  return randomBytes(8).toString('hex');
+}
+
 function sharedParts(options: ProxyOptions) {
   const { clock, random, accessLog, metrics = true, identityHeaders: more = [] } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const codec = { ...defaultCodecLimits, ...options.codecLimits };
   const timers = new TimerWheel();
-  const instance = randomBytes(8).toString('hex');
+  const instance = options.instance ?? randomInstance();
   const book = new TrafficBook();
   const running = new Set<Exchange>();
   const ownConnections = new Set<string>();

@@ -50,6 +50,10 @@ export interface ProxyOptions {
   readonly log: Logger;
   /** Gets one entry per finished exchange. Absent: nothing is built for it. */
   readonly accessLog?: (entry: AccessEntry) => void;
+  /** Names this sidecar in what passes it, to find loops; default a random name. Workers of one sidecar share it. */
+  readonly instance?: string;
+  /** Whether the listening ports are shared with the other workers of this sidecar (SO_REUSEPORT). */
+  readonly reusePort?: boolean;
   /** False: counts no traffic, so that the bench can say what counting costs. */
   readonly metrics?: boolean;
   readonly limits?: Partial<ProxyLimits>;

@@ -111,7 +111,8 @@ export class ProxyRun {
   async #listen(kind: Listener['kind'], at: ListenAddress | undefined, onConnection: ListenOptions['onConnection']) {
     if (at === undefined) return;
     const { maxConnections } = this.#shared.limits;
-    this.#listeners.push(await listen({ kind, at, maxConnections, onConnection }));
+    const { reusePort = false } = this.#options;
+    this.#listeners.push(await listen({ kind, at, maxConnections, reusePort, onConnection }));
   }
 
   #outboundServer(originalDestination: typeof localDestination): OutboundServer {
@@ -142,8 +143,14 @@ export class ProxyRun {
   #makeInboundPorts(address: string): InboundPorts {
     const server = this.#inboundServer(localDestination);
     const { maxConnections } = this.#shared.limits;
-    const { log } = this.#options;
-    return new InboundPorts({ address, maxConnections, log, onConnection: (socket) => server.direct(socket) });
+    const { log, reusePort = false } = this.#options;
+    return new InboundPorts({
+      address,
+      maxConnections,
+      reusePort,
+      log,
+      onConnection: (socket) => server.direct(socket),
+    });
   }
 
   // ---- following

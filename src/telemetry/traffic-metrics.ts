@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import type { WorkloadLabels } from '../mesh/resources.ts';
 import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../mesh/traffic.ts';
 import { copiedMetric, type Labels, type Sample } from './copied-metric.ts';
-import { addSeries, emptySeries } from './series-sum.ts';
+import { addSeries, emptySeries } from '../mesh/series-sum.ts';
 
 export interface TrafficSource {
   /** The workload that the proxy stands beside; undefined before its first configuration. */

@@ -28,6 +28,8 @@ export interface ColumnKind {
 export interface Site {
   /** A directory of the column's own, with `ca.pem` and, for the sides a and b, `.pem`, `.key` and `-both.pem`. */
   readonly dir: string;
+  /** Workers of each proxy: processes, threads or event loops, as the peer has them. */
+  readonly workers: number;
   readonly app: { readonly http1: number; readonly grpc: number; readonly tcp: number };
   freePort(): Promise<number>;
 }

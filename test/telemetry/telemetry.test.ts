@@ -6,7 +6,7 @@ import { jsonReply, textReply, type AdminRoute } from '../../src/base/admin-rout
 import { silentLog } from '../../src/base/log.ts';
 import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../../src/mesh/traffic.ts';
 import { registerReadings } from '../../src/telemetry/metrics.ts';
-import { emptySeries } from '../../src/telemetry/series-sum.ts';
+import { emptySeries } from '../../src/mesh/series-sum.ts';
 import { serveAdmin } from '../../src/telemetry/admin-server.ts';
 import { pinoLog } from '../../src/telemetry/pino-log.ts';
 import { registerTrafficMetrics } from '../../src/telemetry/traffic-metrics.ts';

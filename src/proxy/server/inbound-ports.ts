@@ -6,6 +6,7 @@ export interface InboundPortsOptions {
   /** The pod's published address. */
   readonly address: string;
   readonly maxConnections: number;
+  readonly reusePort: boolean;
   readonly onConnection: (socket: Socket) => void;
   readonly log: Logger;
 }
@@ -50,9 +51,15 @@ export class InboundPorts {
   }
 
   async #openPort(port: number, failed: Set<number>): Promise<void> {
-    const { address, maxConnections, onConnection, log } = this.#options;
+    const { address, maxConnections, reusePort, onConnection, log } = this.#options;
     try {
-      const listener = await listen({ kind: 'inboundPort', at: { address, port }, maxConnections, onConnection });
+      const listener = await listen({
+        kind: 'inboundPort',
+        at: { address, port },
+        maxConnections,
+        reusePort,
+        onConnection,
+      });
       this.#open.set(port, listener);
     } catch (error) {
       failed.add(port);

@@ -29,12 +29,14 @@ export interface ListenOptions {
   readonly kind: ListenerKind;
   readonly at: ListenAddress;
   readonly maxConnections: number;
+  /** Whether other workers listen there too; the kernel shares the connections out. */
+  readonly reusePort: boolean;
   /** Gets each connection. Must attach an error listener. */
   readonly onConnection: (socket: Socket) => void;
 }
 
 /** @throws Error that names the listener and what is wrong, when the socket cannot be opened */
-export async function listen({ kind, at, maxConnections, onConnection }: ListenOptions): Promise<Listener> {
+export async function listen({ kind, at, maxConnections, reusePort, onConnection }: ListenOptions): Promise<Listener> {
   const sockets = new Set<Socket>();
   const server = createServer({
     allowHalfOpen: true, // a client that has sent its request may close its half and still read
@@ -48,7 +50,7 @@ export async function listen({ kind, at, maxConnections, onConnection }: ListenO
     socket.once('close', () => sockets.delete(socket));
     onConnection(socket);
   });
-  await opened(server, kind, at);
+  await opened(server, kind, at, reusePort);
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error(`${kind} listener has no address`);
   return {
@@ -65,7 +67,12 @@ export async function listen({ kind, at, maxConnections, onConnection }: ListenO
   };
 }
 
-function opened(server: Server, kind: ListenerKind, { address, port }: ListenAddress): Promise<void> {
+function opened(
+  server: Server,
+  kind: ListenerKind,
+  { address, port }: ListenAddress,
+  reusePort: boolean,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const where = `${address === '' ? '*' : address}:${port}`;
@@ -74,7 +81,7 @@ function opened(server: Server, kind: ListenerKind, { address, port }: ListenAdd
       );
     });
     // One listening socket takes both families where there is IPv6; accept errors (EMFILE) are retried by Node
-    server.listen(address === '' ? { port } : { port, host: address }, () => {
+    server.listen(address === '' ? { port, reusePort } : { port, host: address, reusePort }, () => {
       server.removeAllListeners('error');
       server.on('error', () => {});
       resolve();

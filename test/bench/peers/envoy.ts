@@ -19,13 +19,13 @@ export const envoyHttp2: ColumnKind = {
   start: (site) => start(site, true),
 };
 
-/** One worker each, no access log, no hot restart; statistics as they come. Raw TCP: TLS, or CONNECT on the HTTP/2 hop. */
+/** No access log, no hot restart; statistics as they come. Raw TCP: TLS, or CONNECT on the HTTP/2 hop. */
 async function start(site: Site, http2: boolean): Promise<Column> {
-  const { app, dir } = site;
+  const { app } = site;
   const [http1, grpc, tcp, oneHop, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
     Array.from({ length: 7 }, () => site.freePort()),
   );
-  const far = await run(dir, 'b', hopHttp1!, {
+  const far = await run(site, 'b', hopHttp1!, {
     listeners: [
       listener(hopHttp1!, httpFilter(http2 ? 'HTTP2' : 'HTTP1', 'app'), SERVER_TLS),
       listener(hopGrpc!, httpFilter('HTTP2', 'grpc'), SERVER_TLS),
@@ -33,7 +33,7 @@ async function start(site: Site, http2: boolean): Promise<Column> {
     ],
     clusters: [cluster('app', app.http1, false), cluster('grpc', app.grpc, true), cluster('tcp', app.tcp, false)],
   });
-  const near = await run(dir, 'a', http1!, {
+  const near = await run(site, 'a', http1!, {
     listeners: [
       listener(http1!, httpFilter('HTTP1', 'hop')),
       listener(grpc!, httpFilter('HTTP2', 'hop_grpc')),
@@ -153,9 +153,9 @@ function cluster(name: string, port: number, http2: boolean, transport?: object)
   };
 }
 
-function run(dir: string, side: string, port: number, resources: object) {
+function run({ dir, workers }: Site, side: string, port: number, resources: object) {
   const config = join(dir, `envoy-${side}.json`);
   writeFileSync(config, JSON.stringify({ static_resources: resources }, undefined, 2));
-  const args = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'];
+  const args = ['-c', config, '--concurrency', String(workers), '--disable-hot-restart', '-l', 'error'];
   return startListening(program, args, port, dir);
 }

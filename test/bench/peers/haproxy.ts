@@ -18,7 +18,7 @@ export const haproxyHttp2: ColumnKind = {
   start: (site) => start(site, 'h2'),
 };
 
-/** One thread each, upstream connections always shared, no log. */
+/** Upstream connections always shared, no log. */
 async function start(site: Site, alpn: 'http/1.1' | 'h2'): Promise<Column> {
   const { app } = site;
   const [http1, grpc, tcp, oneHop, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
@@ -28,7 +28,7 @@ async function start(site: Site, alpn: 'http/1.1' | 'h2'): Promise<Column> {
     `ssl verify required ca-file ca.pem crt a-both.pem verifyhost b.mesh sni str(b.mesh) ${protocol}`;
   const fromHop = 'ssl crt b-both.pem ca-file ca.pem verify required';
   const far = await run(
-    site.dir,
+    site,
     'b',
     hopHttp1!,
     `
@@ -44,7 +44,7 @@ listen tcp
   server app 127.0.0.1:${app.tcp}`,
   );
   const near = await run(
-    site.dir,
+    site,
     'a',
     http1!,
     `
@@ -75,12 +75,12 @@ listen onehop
   };
 }
 
-function run(dir: string, side: string, port: number, sections: string) {
+function run({ dir, workers }: Site, side: string, port: number, sections: string) {
   const config = join(dir, `haproxy-${side}.cfg`);
   writeFileSync(
     config,
     `global
-  nbthread 1
+  nbthread ${workers}
   maxconn 8192
   ssl-default-server-options ssl-min-ver TLSv1.3
   ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Column, ColumnKind, Site } from '../column.ts';
 import { startListening, stopAll, versionOf } from '../processes.ts';
 
-/** One worker each, upstream connections kept alive, no access log. The hop is HTTP/1.1, the only one nginx has. */
+/** Upstream connections kept alive, no access log. The hop is HTTP/1.1, the only one nginx has. */
 export const nginx: ColumnKind = {
   id: 'nginx',
   title: 'nginx',
@@ -44,8 +44,8 @@ http {
   server { listen 127.0.0.1:${oneHop}; location / { proxy_pass http://app; } }
 }
 ${withStream ? `stream { ${clientTls('proxy')} server { listen 127.0.0.1:${tcp}; proxy_ssl on; proxy_pass 127.0.0.1:${hopTcp}; } }` : ''}`;
-  const far = await run(dir, 'b', withStream, b, hopHttp1!);
-  const near = await run(dir, 'a', withStream, a, http1!);
+  const far = await run(site, 'b', withStream, b, hopHttp1!);
+  const near = await run(site, 'a', withStream, a, http1!);
   const pids = [near.pid!, far.pid!];
   return {
     entries: {
@@ -83,12 +83,12 @@ function common(dir: string, side: string): string {
   ${temporary.map((name) => `${name}_temp_path ${dir}/${side}-${name};`).join(' ')}`;
 }
 
-function run(dir: string, side: string, withStream: boolean, servers: string, port: number) {
+function run({ dir, workers }: Site, side: string, withStream: boolean, servers: string, port: number) {
   const config = join(dir, `nginx-${side}.conf`);
   writeFileSync(
     config,
     `${withStream ? `load_module ${STREAM_MODULE};` : ''}
-worker_processes 1; worker_rlimit_nofile 20000; daemon off; pid ${dir}/nginx-${side}.pid; error_log ${dir}/nginx-${side}.err;
+worker_processes ${workers}; worker_rlimit_nofile 20000; daemon off; pid ${dir}/nginx-${side}.pid; error_log ${dir}/nginx-${side}.err;
 events { worker_connections 16384; }${servers}
 `,
   );

@@ -21,12 +21,12 @@ export const weftBare: ColumnKind = {
 };
 
 async function start(site: Site, features: boolean): Promise<Column> {
-  const { app, dir } = site;
+  const { app } = site;
   const [http1, grpc, tcp, oneHop, tunnel] = await Promise.all(Array.from({ length: 5 }, () => site.freePort()));
   const forward = (port: number, destination: string) => ({ listen: `127.0.0.1:${port}`, destination });
-  const far = await run(dir, 'b', features, { listeners: { tunnel: `127.0.0.1:${tunnel}` } }, inbound(site, features));
+  const far = await run(site, 'b', features, { listeners: { tunnel: `127.0.0.1:${tunnel}` } }, inbound(site, features));
   const near = await run(
-    dir,
+    site,
     'a',
     features,
     {
@@ -60,12 +60,26 @@ async function start(site: Site, features: boolean): Promise<Column> {
   };
 }
 
-async function run(dir: string, side: string, features: boolean, options: object, resources: readonly Resource[]) {
+async function run(
+  { dir, workers }: Site,
+  side: string,
+  features: boolean,
+  options: object,
+  resources: readonly Resource[],
+) {
   const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
   const file = join(dir, `weft-${side}.json`);
   const metrics = features ? {} : { metrics: false };
   writeFileSync(file, JSON.stringify({ ...options, ...metrics, certificate, resources }, undefined, 2));
-  const { child } = await startReporting(process.execPath, [...NODE_FLAGS, PROGRAM, 'proxy', '--config', file]);
+  const { child } = await startReporting(process.execPath, [
+    ...NODE_FLAGS,
+    PROGRAM,
+    'proxy',
+    '--config',
+    file,
+    '--concurrency',
+    String(workers),
+  ]);
   return child;
 }
 

@@ -1,4 +1,4 @@
-import { LATENCY_BOUNDS_MS, type TrafficLabels, type TrafficSeries } from '../mesh/traffic.ts';
+import { LATENCY_BOUNDS_MS, type TrafficLabels, type TrafficSeries } from './traffic.ts';
 
 /** A series that has counted nothing. */
 export function emptySeries(labels: TrafficLabels): TrafficSeries {
