@@ -168,7 +168,7 @@ function isBlank(c: number): boolean {
 }
 
 /** Cuts SP and HTAB off both ends; String.trim would also cut NBSP and others, and so repair what is broken. */
-function trimBlanks(text: string): string {
+export function trimBlanks(text: string): string {
   let start = 0;
   let end = text.length;
   while (start < end && isBlank(text.charCodeAt(start))) start++;

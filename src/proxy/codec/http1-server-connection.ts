@@ -8,6 +8,7 @@ import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
 import { encodeInformational, encodeResponse, encodeSwitch } from './http1-encode.ts';
 import { FieldBlock } from './http1-fields.ts';
+import { headProblem } from './http1-head-problem.ts';
 import { beginsWith, Http1Memo, isKeepable, type Known, type ParsedRequest } from './http1-memo.ts';
 import { readRequestHead, type RequestRules } from './http1-request.ts';
 import { brokenStart } from './http1-response.ts';
@@ -217,7 +218,8 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     let parsed: ParsedRequest | ReasonCode | undefined = this.#memo.requests.get(text);
     if (parsed === undefined) parsed = this.#parse(text);
     if (typeof parsed === 'string') {
-      this.#refuse(brokenStart(held, 0, end) ? 'BAD_REQUEST' : parsed, 'the request head breaks RFC 9112');
+      const code = brokenStart(held, 0, end) ? 'BAD_REQUEST' : parsed;
+      this.#refuse(code, headProblem(text, code, this.#rules.limits));
       return false;
     }
     this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
@@ -245,7 +247,10 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     const held = this.#held;
     const { maxHeadBytes, maxTargetBytes, headTimeoutMs } = this.#rules.limits;
     if (brokenStart(held, this.#scanned, Math.min(held.length, maxHeadBytes))) {
-      this.#refuse('BAD_REQUEST', 'the request head breaks RFC 9112');
+      this.#refuse(
+        'BAD_REQUEST',
+        headProblem(held.toString('latin1', 0, maxHeadBytes), 'BAD_REQUEST', this.#rules.limits),
+      );
     } else if (end !== -1 || held.length >= maxHeadBytes) {
       const line = held.indexOf(0x0a);
       const long = line === -1 || line > maxTargetBytes;
