@@ -11,8 +11,9 @@ const wholeWeight: Schema = { description: WEIGHT, type: 'integer', format: 'int
 const quantityWeight = intOrText(
   'Share of the traffic, relative to the sum of all weights: 90, "90" or "900m". 0 takes none, and so does none given. Newer versions show whole numbers in the same proportions.',
   {
+    minimum: 0,
     pattern:
-      '^([+-]?)(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$',
+      '^\\+?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?(([0-9]+(\\.[0-9]*)?)|(\\.[0-9]+))))?$',
   },
 );
 

@@ -13,6 +13,12 @@ export interface ControllerOptions {
   readonly namespace: string;
   /** File that the trust bundle is written to, for proxies that start on this machine. */
   readonly bundleFile?: string;
+  /** Where the API server's webhook calls arrive. */
+  readonly webhookListen: HostPort;
+  /** Service of `namespace` by which it finds them, at port 443. */
+  readonly webhookService: string;
+  /** Instead of the Service, for a controller outside of the cluster: `https://host:port`. */
+  readonly webhookUrl?: string;
   readonly logLevel: string;
 }
 
@@ -38,6 +44,12 @@ their certificates, and writes status and events. Several replicas may run; one 
         .choices(['deny', 'permissive', 'audit'])
         .default('permissive'),
     )
+    .option('--webhook-listen <host:port>', 'where the API server asks to convert and admit', hostPort, {
+      host: '0.0.0.0',
+      port: 15017,
+    })
+    .option('--webhook-service <name>', 'Service of --namespace that leads there, at port 443', 'weft-webhooks')
+    .option('--webhook-url <url>', 'https://host:port instead of the Service, for a controller outside of the cluster')
     .option('--bundle-file <file>', 'also write the trust bundle (PEM) to this file')
     .addOption(
       new Option('--log-level <level>', 'least severe log lines to write')

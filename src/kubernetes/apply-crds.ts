@@ -1,9 +1,9 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Crd } from '../spec/crds.ts';
 import { Json } from '../spec/json.ts';
 import type { KubernetesApi } from './api.ts';
+import { covers } from './covers.ts';
 import { isConflict, isNotFound } from './error.ts';
 import { inParallel } from './in-parallel.ts';
 
@@ -21,7 +21,7 @@ const PAUSE_MS = 100;
 
 /**
  * Installs the CRDs, or brings those that are there up to date, and waits until the API server serves them. What others
- * put into their metadata, and a conversion that was set up, stay. A version that objects may still be stored in is
+ * put into their metadata stays, and so does a conversion where `crds` ask for none. A version that objects may still be stored in is
  * never taken away: it stays, not served.
  * @throws when the API server refuses one, or does not serve it in time
  */
@@ -68,16 +68,6 @@ function merged(present: Json, crd: Crd): unknown {
   const spec = { ...raw.spec, ...crd.spec, versions: [...crd.spec.versions, ...kept] };
   const next = { ...raw, metadata: { ...raw.metadata, labels }, spec };
   return covers(raw, { metadata: { labels }, spec }) ? undefined : next;
-}
-
-/** Whether `value` says everything that `asked` says; a server adds defaults, which do not count. */
-function covers(value: unknown, asked: unknown): boolean {
-  if (Array.isArray(asked)) {
-    return Array.isArray(value) && value.length === asked.length && asked.every((item, i) => covers(value[i], item));
-  }
-  if (typeof asked !== 'object' || asked === null) return isDeepStrictEqual(value, asked);
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(asked).every(([key, item]) => covers((value as Record<string, unknown>)[key], item));
 }
 
 function toObject(json: Json): Record<string, unknown> {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { type AdminRoute, textReply } from '../base/admin-route.ts';
 import { systemClock as clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { runReconciler } from '../base/reconcile.ts';
+import { runReconciler, type Reconciler } from '../base/reconcile.ts';
 import { runAll, type Task } from '../base/run-all.ts';
 import { until, WatchSource, type Watch } from '../base/watch.ts';
 import type { HostPort } from '../cli/arguments.ts';
@@ -16,6 +17,7 @@ import { meshController, reportController, type Compiled } from '../control/mesh
 import { meshServer } from '../control/mesh-server.ts';
 import { controlReadings } from '../control/readings.ts';
 import { progressOf } from '../control/progress.ts';
+import { CONVERT_PATH, VALIDATE_PATH, webhookServer } from '../control/webhook-server.ts';
 import { discoveryServer } from '../discovery/server.ts';
 import { createAuthority, type Authority } from '../identity/authority.ts';
 import { readAuthorityState, writeAuthorityState } from '../identity/authority-state.ts';
@@ -24,7 +26,9 @@ import { kubernetesClient, type KubernetesClient } from '../kubernetes/client.ts
 import { leaseElection } from '../kubernetes/lease.ts';
 import { reporter } from '../kubernetes/reporter.ts';
 import { secretValue } from '../kubernetes/secret.ts';
+import { registerWebhooks, type WebhookTarget } from '../kubernetes/webhooks.ts';
 import { snapshotInformer } from '../kubernetes/snapshot-informer.ts';
+import { loadCrds } from '../spec/crds.ts';
 import { spiffeId } from '../mesh/spiffe.ts';
 import { serveAdmin } from '../telemetry/admin-server.ts';
 import { processMetrics, registerReadings } from '../telemetry/metrics.ts';
@@ -44,13 +48,21 @@ export async function controller(options: ControllerOptions): Promise<number> {
   }
 }
 
+export interface RunControllerOptions extends Omit<ControllerOptions, 'logLevel'> {
+  /**
+   * Nobody else installs the CRDs: wait for them before anything is listed. Elsewhere the leader brings them up to date
+   * while all replicas work.
+   */
+  readonly installsCrds?: boolean;
+}
+
 /**
  * From a Kubernetes API to the proxies, until aborted. Told as data flows.
  * @param ready called once, with the address that proxies connect to
  * @throws when the API server refuses what the controller needs, or an address is taken
  */
 export async function runController(
-  options: Omit<ControllerOptions, 'logLevel'>,
+  options: RunControllerOptions,
   log: Logger,
   ready: (address: HostPort) => void,
   signal: AbortSignal,
@@ -66,11 +78,12 @@ export async function runController(
   const informer = snapshotInformer({ api: kubernetes.api, clock, random, log });
   const compiled = new WatchSource<Compiled>();
   const configs = new WatchSource<Compiled['configs']>();
-  const compiler = createCompiler({
+  const compileOptions = {
     trustDomain: options.trustDomain,
     clusterDomain: options.clusterDomain,
     defaultMode: options.policy,
-  });
+  };
+  const compiler = createCompiler(compileOptions);
   const publish = (next: Compiled) => {
     compiled.set(next);
     configs.set(next.configs);
@@ -99,6 +112,41 @@ export async function runController(
     log,
   });
   const server = meshServer({ listen: options.listen, credentials: own.credentials, discovery, signer, clock, log });
+
+  // -> the API server, which asks to convert and admit
+  const webhookCredentials = credentialsClient({
+    sign: async (publicKey) => authority.sign({ identity, publicKey, ...webhookNames(options) }),
+    clock,
+    random,
+    trustDomain: options.trustDomain,
+    log,
+  });
+  const webhooks = webhookServer({
+    listen: options.webhookListen,
+    credentials: webhookCredentials.credentials,
+    compile: compileOptions,
+    log,
+  });
+  const webhooksAt = new WatchSource<HostPort>();
+  const crds = loadCrds();
+  const register = async (stop: AbortSignal) => {
+    const at = webhooksAt.current();
+    if (at === undefined) return;
+    await registerWebhooks(
+      {
+        api: kubernetes.api,
+        crds,
+        target: webhookTarget(options, at),
+        convertPath: CONVERT_PATH,
+        validatePath: VALIDATE_PATH,
+        namespace: options.namespace,
+        clock,
+        log,
+      },
+      authority.trustBundle.current() ?? [],
+      stop,
+    );
+  };
 
   // -> the users
   const lease = leaseElection({
@@ -148,16 +196,37 @@ export async function runController(
     discovery.close();
     await server.close();
   };
+  const registration: Reconciler = {
+    name: 'webhooks',
+    watches: [webhooksAt, lease.leading, authority.trustBundle],
+    reconcile: (stop) => (lease.leading.current() === true ? register(stop) : Promise.resolve()),
+  };
+  const serveWebhooks: Task = async (stop) => {
+    await until(webhookCredentials.credentials, () => true, stop);
+    webhooksAt.set(await webhooks.open());
+    await aborted(stop);
+    await webhooks.close();
+  };
+  const listWhenThereAreKinds: Task = async (stop) => {
+    if (options.installsCrds === true) {
+      await until(webhooksAt, () => true, stop);
+      await register(stop);
+    }
+    await informer.run(stop);
+  };
   const reconcilers = [
+    { reconciler: registration, settleMs: 0 },
     { reconciler: mesh, settleMs: 0 },
     { reconciler: report, settleMs: 50 },
   ];
   try {
     await runAll(
       [
-        (stop) => informer.run(stop),
+        listWhenThereAreKinds,
         (stop) => authority.run(stop),
         (stop) => own.run(stop),
+        (stop) => webhookCredentials.run(stop),
+        serveWebhooks,
         (stop) => lease.run(stop),
         ...reconcilers.map(
           ({ reconciler, settleMs }): Task =>
@@ -173,6 +242,25 @@ export async function runController(
   } finally {
     kubernetes.close();
   }
+}
+
+/** How the API server is told to reach the webhooks. */
+function webhookTarget(
+  { webhookUrl, webhookService, namespace }: Pick<ControllerOptions, 'webhookUrl' | 'webhookService' | 'namespace'>,
+  { port }: HostPort,
+): WebhookTarget {
+  if (webhookUrl === undefined) return { service: { namespace, name: webhookService, port: 443 } };
+  const url = new URL(webhookUrl);
+  if (url.port === '0') url.port = String(port); // the port that it got, on this machine
+  return { url: url.origin };
+}
+
+/** The names by which the API server knows the webhooks. */
+function webhookNames({ webhookUrl, webhookService, namespace }: RunControllerOptions) {
+  const service = `${webhookService}.${namespace}.svc`;
+  if (webhookUrl === undefined) return { dnsNames: [service] };
+  const host = new URL(webhookUrl).hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) === 0 ? { dnsNames: [host] } : { ipAddresses: [host] };
 }
 
 /** The authority with the root that all replicas share: it lies in the Secret `weft-root` of Weft's own namespace. */

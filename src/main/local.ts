@@ -9,7 +9,6 @@ import { until, WatchSource } from '../base/watch.ts';
 import type { HostPort } from '../cli/arguments.ts';
 import type { LocalOptions } from '../cli/local.ts';
 import { serverCertificate } from '../identity/server-certificate.ts';
-import { applyCrds } from '../kubernetes/apply-crds.ts';
 import { kubernetesClient } from '../kubernetes/client.ts';
 import type { ApiClient, ApiObject } from '../local/api-client.ts';
 import { createApiServer } from '../local/api/server.ts';
@@ -22,7 +21,6 @@ import type { Isolation } from '../local/runtime/isolation.ts';
 import { openRun } from '../local/runtime/run-folder.ts';
 import { createRuntime, type Runtime } from '../local/runtime/runtime.ts';
 import { ADMIN_PORT } from '../mesh/ports.ts';
-import { loadCrds } from '../spec/crds.ts';
 import { INJECTED } from '../spec/names.ts';
 import { runController } from './controller.ts';
 import { hints } from './demo/hints.ts';
@@ -138,7 +136,6 @@ export async function runLocal(
     };
 
     const controller: Task = async (stop) => {
-      await applyCrds({ api: kubernetes.api, crds: loadCrds(), clock, log }, stop);
       const controllerOptions = {
         kubeconfig,
         listen: { host: '127.0.0.1', port: 0 },
@@ -147,6 +144,10 @@ export async function runLocal(
         clusterDomain: 'cluster.local',
         namespace: 'weft-system',
         policy: options.policy,
+        installsCrds: true,
+        webhookListen: { host: '127.0.0.1', port: 0 },
+        webhookService: 'weft-webhooks',
+        webhookUrl: 'https://127.0.0.1:0',
         bundleFile,
       };
       await runController(controllerOptions, log, (address) => controllerAddress.set(address), stop);

@@ -33,6 +33,32 @@ const LEFTOVERS: ReadonlyMap<string, readonly Leftover[]> = new Map([
   ],
 ]);
 
+/** Warnings about what older versions say and the hub has no field for (`conversion/`). `older` is what was kept of it. */
+export function olderRemarks(older: Readonly<Record<string, unknown>>, object: ObjectRef): Diagnostic[] {
+  const remark = (path: string, message: string, fix: string): Diagnostic => ({
+    code: 'SMI0008',
+    level: 'warning',
+    object,
+    path,
+    message: `${path} ${message}`,
+    fix,
+  });
+  const { weights, sourcePorts } = older;
+  return [
+    ...indicesOf(weights, (weight) => weight === null).map((i) =>
+      remark(`spec.backends[${i}].weight`, 'is not given and counts as 0', 'write the weight, 0 if it is meant'),
+    ),
+    ...indicesOf(sourcePorts, (port) => port !== null).map((i) =>
+      remark(`spec.sources[${i}].port`, 'has no effect: a caller has no port of its own', 'leave it out'),
+    ),
+  ];
+}
+
+/** Where in a list something holds; nowhere when it is none. */
+function indicesOf(list: unknown, holds: (item: unknown) => boolean): number[] {
+  return Array.isArray(list) ? list.flatMap((item: unknown, i) => (holds(item) ? [i] : [])) : [];
+}
+
 /** Warnings about fields of `root` that are present and without effect. `group`, `apiGroup` and `name` need none. */
 export function leftovers(root: Json, object: ObjectRef): Diagnostic[] {
   return (LEFTOVERS.get(object.kind) ?? []).flatMap(({ path, message, fix }) =>

@@ -3,7 +3,7 @@ import { HUB_VERSIONS } from './convert.ts';
 import { keptOlder } from './conversion/kept.ts';
 import { Json, type Problem } from './json.ts';
 import type { EndpointSlice, Namespace, Pod, Service, ServiceAccount, WorkloadOwner } from './kubernetes.ts';
-import { leftovers } from './leftovers.ts';
+import { leftovers, olderRemarks } from './leftovers.ts';
 import type { ObjectMeta } from './meta.ts';
 import { readEndpointSlice, readPodSpec, readPodStatus, readServiceSpec } from './read-kubernetes.ts';
 import { readMeta } from './read-meta.ts';
@@ -56,7 +56,8 @@ export function readObject(raw: unknown, hints: ReadHints = {}): ReadResult<Snap
   const at = new Json(toHub(root.value as Record<string, unknown>), '', problems);
   const object = readSmi(`${hub.group}/${hub.hub}`, kind as SmiObject['kind'], readMeta(at.at('metadata')), at);
   if (problems.length > 0) return { diagnostics: unreadable(ref, problems) };
-  return { object, diagnostics: leftovers(at, ref) };
+  const older = keptOlder(object.metadata.annotations);
+  return { object, diagnostics: [...leftovers(at, ref), ...olderRemarks(older, ref)] };
 }
 
 /** As `readObject`, for SMI kinds only: anything else is an error. */

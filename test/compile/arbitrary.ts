@@ -84,7 +84,7 @@ function admittedValue(schema: CrdSchema, field: string, parent: string): fc.Arb
 /** Weights of split v1alpha1. */
 const quantity = fc.oneof(
   fc.nat(100),
-  fc.constantFrom('0', '1', '10', '100', '500m', '1500m', '1k', '1.5', '.5', '1e2', '1Ki', '3u', '1n', '-1', '9E'),
+  fc.constantFrom('0', '1', '10', '100', '500m', '1500m', '1k', '1.5', '.5', '1e2', '1Ki', '3u', '1n', '+1', '9E'),
 );
 
 const headers = fc.oneof(

@@ -127,7 +127,8 @@ export function trackUpdate(
   const same =
     mine !== undefined && JSON.stringify(printSet(mine.fields)) === JSON.stringify(printSet(fields)) && isEmpty(lost);
   const time = same ? mine.time : now;
-  const apiVersion = apiVersionOf(kind.group, version);
+  // a write in another version that changes nothing is no write
+  const apiVersion = same ? mine.apiVersion : apiVersionOf(kind.group, version);
   return withEntries(object, [
     ...others,
     { manager: context.fieldManager, operation: 'Update', apiVersion, subresource, time, fields },
