@@ -14,9 +14,8 @@ export function compileUdpRoute(route: UDPRoute): CompiledUdpRoute {
         code: 'SMI1402',
         level: 'info',
         path: '',
-        message:
-          'accepted, not enforced by this version: UDP is not carried by the mesh, so in policy mode deny none enters a pod, and elsewhere all does',
-        fix: 'set the namespace annotation weft.dev/policy: deny to keep UDP out, or restrict it with a NetworkPolicy',
+        message: 'accepted, not enforced by this version: UDP is not carried by the mesh, so this route grants nothing',
+        fix: 'nothing; in policy mode deny local mode keeps UDP out (isolation netns), elsewhere a NetworkPolicy has to',
       }),
     ],
   };

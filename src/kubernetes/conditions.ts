@@ -30,7 +30,7 @@ const FINE: Readonly<Record<FaultyCondition, readonly [reason: string, message: 
 };
 
 const NOT_ENFORCED =
-  'accepted, not enforced by this version: UDP is not carried by the mesh, and in policy mode deny none enters a pod';
+  'accepted, not enforced by this version: UDP is not carried by the mesh, so this route grants nothing';
 
 /** As Kubernetes allows; what does not fit is in the Events. */
 const MAX_MESSAGE = 2_000;

@@ -91,7 +91,8 @@ export async function runLocal(
 
     // Pods as processes, each with its sidecar
     const path = process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';
-    isolation = await openIsolation(choice, { client: api.client, log, run, path });
+    const denyByDefault = options.policy === 'deny';
+    isolation = await openIsolation(choice, { client: api.client, log, run, path, denyByDefault });
     const bundleFile = join(run.folder, 'trust-bundle.pem');
     const controllerAddress = new WatchSource<HostPort>();
     const bin = await binFolder(run.folder);

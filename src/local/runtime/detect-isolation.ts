@@ -39,6 +39,8 @@ export interface OpenIsolationOptions {
   readonly client: ApiClient;
   readonly log: Logger;
   readonly run: Run;
+  /** Policy of namespaces that state none is `deny`. */
+  readonly denyByDefault: boolean;
   /** PATH on which unshare, nsenter, ip, nft and iptables are found. */
   readonly path: string;
 }

@@ -11,7 +11,14 @@ import { eventuallyLogs, shellPod, startMachine } from './machine.ts';
 const support = await detectNetns();
 const netns = (run: Run, client: ApiClient) => {
   if (!support.available) throw new Error(support.reason);
-  return netnsIsolation({ ...support, client, run, log: silentLog, path: process.env.PATH ?? '' });
+  return netnsIsolation({
+    ...support,
+    denyByDefault: false,
+    client,
+    run,
+    log: silentLog,
+    path: process.env.PATH ?? '',
+  });
 };
 const machine = await startMachine({ after() {} } as unknown as TestContext, {
   ...(process.argv[2] === 'netns' ? { isolation: netns } : {}),

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { silentLog } from '../../../src/base/log.ts';
-import { CONFIG_MAPS, PODS, SERVICES } from '../../../src/local/controllers/resources.ts';
+import { CONFIG_MAPS, NAMESPACES, PODS, SERVICES } from '../../../src/local/controllers/resources.ts';
 import { detectNetns } from '../../../src/local/runtime/netns/detect.ts';
 import { GATEWAY } from '../../../src/local/runtime/netns/plan.ts';
 import { netnsIsolation } from '../../../src/local/runtime/netns/isolation.ts';
@@ -55,7 +55,7 @@ async function start(t: TestContext, given: MachineOptions = {}, by = support) {
     sidecar: ({ publishedAddress }) => ({ command: [process.execPath, '-e', SIDECAR, publishedAddress] }),
     isolation: (run, client) => {
       assert.ok(by.available);
-      return netnsIsolation({ ...by, client, run, log: silentLog, path: process.env.PATH ?? '' });
+      return netnsIsolation({ ...by, client, run, log: silentLog, path: process.env.PATH ?? '', denyByDefault: false });
     },
     ...given,
   });
@@ -280,6 +280,63 @@ test('netns: volumes are at their mount paths, tokens where client libraries loo
   assert.equal(await exec(machine, 'web', ['pwd']), '/usr\n');
 });
 
+/** Answers each datagram with the same, and says who sent it. */
+const UDP_SERVE = `
+for (const port of [5353, 9125]) {
+  const s = require('node:dgram').createSocket('udp4');
+  s.on('message', (m, from) => s.send(m + ' from ' + from.address, from.port, from.address));
+  s.bind(port);
+}`;
+
+/** Sends a datagram every 50 ms for a while, from one port: prints the first answer, or that there was none. */
+const UDP_CLIENT = `
+const s = require('node:dgram').createSocket('udp4');
+const [host, port, from] = process.argv.slice(1);
+s.on('message', (m) => { console.log(String(m)); process.exit(); });
+s.bind(Number(from ?? 0), () => setInterval(() => s.send('hello', Number(port), host), 50));
+setTimeout(() => { console.log('silence'); process.exit(); }, 400);
+`;
+
+test(
+  'netns: UDP gets to meshed pods only where policy does not deny it, and answers always pass',
+  { skip },
+  async (t) => {
+    for (const by of byIptables.available ? [support, byIptables] : [support]) {
+      const machine = await start(t, {}, by);
+      const udp = { command: [process.execPath, '-e', UDP_SERVE] };
+      const web = await ready(machine, 'web', '', true, udp);
+      const plain = await ready(machine, 'plain', '', false, udp);
+      const say = async (from: string, ...to: (string | number)[]) =>
+        (await exec(machine, from, [process.execPath, '-e', UDP_CLIENT, ...to.map(String)])).trim();
+      const policy = (mode: string, annotations: object = {}) => {
+        const namespace = structuredClone(machine.client.get(NAMESPACES, '', 'default'));
+        assert.ok(namespace);
+        namespace.metadata.annotations = { 'weft.dev/policy': mode, ...annotations };
+        return machine.client.update(NAMESPACES, namespace);
+      };
+      /** The rules follow the namespace, and a datagram may be lost. */
+      const becomes = async (answer: string, ...call: Parameters<typeof say>) => {
+        let last = '';
+        for (let tries = 0; last !== answer && tries < 30; tries++) last = await say(...call);
+        assert.equal(last, answer);
+      };
+      await becomes(`hello from ${plain}`, 'plain', web, 5353, 7000);
+      await policy('deny');
+      await becomes('silence', 'plain', web, 5353);
+      assert.equal(await say('plain', web, 5353, 7000), 'silence', 'the flow from before');
+      await becomes(`hello from ${web}`, 'web', plain, 5353); // what it asks is answered
+      await policy('deny', { 'weft.dev/skip-inbound-ports': '9125' });
+      await becomes(`hello from ${plain}`, 'plain', web, 9125);
+      assert.equal(await say('plain', web, 5353), 'silence');
+      await policy('audit');
+      await becomes(`hello from ${plain}`, 'plain', web, 5353);
+      await policy('of', {});
+      await becomes('silence', 'plain', web, 5353);
+      await machine.stop();
+    }
+  },
+);
+
 test('netns: nothing is left of a mesh that has ended', { skip }, async (t) => {
   const machine = await start(t);
   await ready(machine, 'web', 'echo $$$$; sleep 100', true);
@@ -317,5 +374,5 @@ test('netns: all of this works without root, in a user namespace', { skip: whyNo
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const [code] = (await once(child, 'exit')) as [number];
   assert.equal(code, 0, text);
-  assert.match(text, /# pass 8\n/, text);
+  assert.match(text, /# pass 9\n/, text);
 });

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../../base/log.ts';
-import { SKIP_INBOUND_PORTS, SKIP_OUTBOUND_PORTS } from '../../../spec/names.ts';
+import { POLICY, SKIP_INBOUND_PORTS, SKIP_OUTBOUND_PORTS } from '../../../spec/names.ts';
 import type { ApiClient } from '../../api-client.ts';
 import type { Pod } from '../../controllers/objects.ts';
 import { ENDPOINT_SLICES, NAMESPACES, SERVICES } from '../../controllers/resources.ts';
@@ -16,6 +16,7 @@ import { hostsText, resolvText, rewrite } from './hosts-file.ts';
 import { mountScript } from './mounts.ts';
 import { ADMIN_PORT, FORWARDER, GATEWAY, LINK, MAX_PODS, podAddress } from './plan.ts';
 import { serviceCommands } from './service-rules.ts';
+import { udpCommands, type UdpOpening } from './udp-rules.ts';
 import { join as joinStreams, readLine, type AgentAnswer, type AgentRequest, type AgentSettings } from './wire.ts';
 
 export interface NetnsIsolationOptions {
@@ -25,6 +26,8 @@ export interface NetnsIsolationOptions {
   /** As `detectNetns` found. */
   readonly rootless: boolean;
   readonly redirect: 'nft' | 'iptables';
+  /** Policy of namespaces that state none is `deny`: no UDP gets to their meshed pods. */
+  readonly denyByDefault: boolean;
   /** For finding unshare and nsenter. */
   readonly path: string;
 }
@@ -113,6 +116,7 @@ async function hostRelay(path: string): Promise<Server> {
 
 interface Entry {
   readonly pod: Pod;
+  readonly meshed: boolean;
   readonly address: string;
   readonly hostsFile: string;
 }
@@ -129,6 +133,8 @@ class Network {
   readonly #pods = new Map<number, Entry>();
   readonly #stops: (() => void)[];
   #last = 0;
+  /** As they were last written. */
+  #udpRules = '';
   #dirty = false;
   #following = false;
   #closed = false;
@@ -139,7 +145,7 @@ class Network {
     this.#enter = enter;
     const changed = () => void this.#follow();
     void this.#follow();
-    this.#stops = [SERVICES, ENDPOINT_SLICES].map((resource) => options.client.watch(resource, changed));
+    this.#stops = [NAMESPACES, SERVICES, ENDPOINT_SLICES].map((resource) => options.client.watch(resource, changed));
     void agent.exit.then(({ code }) => {
       if (this.#pods.size > 0) options.log.error('the network agent ended: new pods get no network', { code });
     });
@@ -150,7 +156,7 @@ class Network {
     const number = this.#allocate();
     const address = podAddress(number);
     const hostsFile = join(folder, 'hosts');
-    this.#pods.set(number, { pod, address, hostsFile });
+    this.#pods.set(number, { pod, meshed, address, hostsFile });
     rewrite(hostsFile, hostsText(client, pod, address));
     rewrite(join(folder, 'resolv.conf'), resolvText(pod));
     const id = String(number);
@@ -166,6 +172,7 @@ class Network {
       this.#pods.delete(number);
       throw error;
     });
+    void this.#follow();
     const { appPid = 0, sidecarPid = appPid } = answer;
     return {
       publishedAddress: address,
@@ -186,6 +193,7 @@ class Network {
       forward: (port, signal) => this.#connect(address, port, FORWARDER, signal),
       close: async () => {
         this.#pods.delete(number);
+        void this.#follow();
         await this.#ask({ op: 'close', id });
       },
     };
@@ -222,7 +230,7 @@ class Network {
     ];
   }
 
-  /** Names and cluster IPs follow Services. Many changes share one run. */
+  /** Names and cluster IPs follow Services, who may be reached by UDP follows policy. Many changes share one run. */
   async #follow(): Promise<void> {
     this.#dirty = true;
     if (this.#following) return;
@@ -235,12 +243,29 @@ class Network {
         for (const { pod, address, hostsFile } of this.#pods.values()) {
           rewrite(hostsFile, hostsText(client, pod, address));
         }
+        await this.#updateUdp();
         await this.#ask({ op: 'run', script: serviceCommands(client, redirect) });
       } catch (error) {
-        if (!this.#closed) log.warn('names and cluster IPs of pods not updated', { error: String(error) });
+        if (!this.#closed) log.warn('names, cluster IPs and UDP rules of pods not updated', { error: String(error) });
       }
     }
     this.#following = false;
+  }
+
+  async #updateUdp(): Promise<void> {
+    const script = udpCommands(this.#udpOpenings(), this.#options.redirect);
+    if (script === this.#udpRules) return;
+    await this.#ask({ op: 'run', script });
+    this.#udpRules = script;
+  }
+
+  #udpOpenings(): UdpOpening[] {
+    const { client, denyByDefault } = this.#options;
+    return [...this.#pods.values()].map(({ pod, meshed, address }) => {
+      const namespace = client.get(NAMESPACES, '', pod.metadata.namespace ?? '');
+      const open = !meshed || !denies(namespace?.metadata.annotations?.[POLICY], denyByDefault);
+      return { address, ports: open ? 'all' : portsOf(pod, client, SKIP_INBOUND_PORTS) };
+    });
   }
 
   async #ask(request: AgentRequest): Promise<Extract<AgentAnswer, { ok: true }>> {
@@ -286,6 +311,11 @@ function good(line: string): Extract<AgentAnswer, { ok: true }> {
   const answer = JSON.parse(line) as AgentAnswer;
   if (answer.ok) return answer;
   throw new Error(answer.error);
+}
+
+/** As the compiler reads it: a mode that is not known counts as `deny` (`smi.md` A1). */
+function denies(mode: string | undefined, byDefault: boolean): boolean {
+  return mode === undefined ? byDefault : mode !== 'permissive' && mode !== 'audit';
 }
 
 /** Ports of an annotation of the pod or else its namespace. What is no port is left out. */

@@ -1,3 +1,5 @@
+import { udpCommands } from './udp-rules.ts';
+
 /**
  * The network of one mesh in isolation `netns`. Nothing of it is in the machine's own network.
  *
@@ -200,5 +202,6 @@ export function trialCommands(redirect: 'nft' | 'iptables'): string {
     ...sysctls(),
     'mount --bind /etc/hosts /etc/hosts',
     redirection(plan),
+    udpCommands([{ address: '10.244.1.1', ports: [1] }], redirect),
   ].join('\n');
 }
