@@ -219,3 +219,30 @@ test('compile: what only labels grant is granted to certificates that name one o
     { numRuns: 100 },
   );
 });
+
+test('compile: a port of an older version narrows what the target grants without it, and to that port', () => {
+  const older = smiObject.filter(
+    ({ apiVersion, kind }) => kind === 'TrafficTarget' && apiVersion === 'access.smi-spec.io/v1alpha2',
+  );
+  const port = fc.constantFrom(80, 8080, 9090, 0, 80.5, 70_000);
+  let granting = 0;
+  fc.assert(
+    fc.property(meshObjects, older, port, (raws, raw, number) => {
+      const spec = specOf(raw);
+      const sources = [{ kind: 'ServiceAccount', name: 'a' }];
+      const rules = [{ kind: 'TCPRoute', name: 'a' }, ...listOf(spec['rules'])];
+      const target = (extra: object) =>
+        withSpec(raw, { sources, rules, destination: { kind: 'ServiceAccount', name: 'b', ...extra } });
+      const others = [...raws.filter(({ kind }) => kind !== 'TrafficTarget'), ...populated];
+      const allowed = (extra: object) => allowedSet(compile(snapshotOf([...others, target(extra)])));
+      const without = allowed({});
+      const withPort = allowed({ port: number });
+      if (withPort.size > 0) granting++;
+      for (const access of withPort) assert.ok(without.has(access), access);
+      // Services that select the pod lead 80 to 8080 or elsewhere (A9); what they do not expose is the number itself
+      if (number === 0 || number === 80.5 || number === 70_000) assert.equal(withPort.size, 0);
+    }),
+    { numRuns: 100 },
+  );
+  assert.ok(granting > 10, `only ${granting} targets granted anything`);
+});
