@@ -11,6 +11,8 @@ const PROGRAM = resolve(import.meta.dirname, '../../src/main/weft.cjs');
 
 export interface PairOptions {
   readonly appPort: number;
+  /** Another app of the same pod, behind the same sidecars, at `besidePort`. */
+  readonly besidePort?: number;
   /** What the Service says that the app speaks. */
   readonly protocol?: PortProtocol;
   readonly mode?: PolicyMode;
@@ -23,6 +25,8 @@ export interface PairOptions {
 /** Two sidecars as processes of their own: client -> `port` (A) = mutual TLS => `tunnelPort` (B) -> app. */
 export interface Pair {
   readonly port: number;
+  /** Leads to the app beside it; 0 where there is none. */
+  readonly besidePort: number;
   readonly tunnelPort: number;
   /** Plain listener of B that stands for the app's port: callers without a sidecar. */
   readonly plainPort: number;
@@ -36,6 +40,7 @@ export async function startPair(context: SuiteContext, options: PairOptions): Pr
   const dir = context.dir;
   await writeCertificates(dir);
   const [port, tunnelPort, plainPort] = [await freePort(), await freePort(), await freePort()];
+  const besidePort = options.besidePort === undefined ? 0 : await freePort();
   const b = await startSidecar(context, 'b', options, {
     listeners: {
       tunnel: `127.0.0.1:${tunnelPort}`,
@@ -44,11 +49,21 @@ export async function startPair(context: SuiteContext, options: PairOptions): Pr
     resources: [inbound(options)],
   });
   const a = await startSidecar(context, 'a', options, {
-    listeners: { forward: [{ listen: `127.0.0.1:${port}`, destination: 'app.bench:80' }] },
+    listeners: {
+      forward: [
+        { listen: `127.0.0.1:${port}`, destination: 'app.bench:80' },
+        ...(options.besidePort === undefined
+          ? []
+          : [{ listen: `127.0.0.1:${besidePort}`, destination: 'beside.bench:80' }]),
+      ],
+    },
     tunnelPort,
-    resources: outbound(options),
+    resources: [
+      ...service('app', options.appPort, options.protocol),
+      ...(options.besidePort === undefined ? [] : service('beside', options.besidePort, options.protocol)),
+    ],
   });
-  return { port, tunnelPort, plainPort, a, b, pids: [a.pid!, b.pid!] };
+  return { port, besidePort, tunnelPort, plainPort, a, b, pids: [a.pid!, b.pid!] };
 }
 
 async function startSidecar(
@@ -91,12 +106,12 @@ async function tryPort(wanted: number): Promise<number | undefined> {
   return port;
 }
 
-function inbound({ appPort, protocol = 'detect', mode = 'deny', http }: PairOptions): Resource {
+function inbound({ appPort, besidePort, protocol = 'detect', mode = 'deny', http }: PairOptions): Resource {
   return {
     type: 'inbound',
     key: 'inbound',
     mode,
-    ports: [{ number: appPort, protocol }],
+    ports: [appPort, ...(besidePort === undefined ? [] : [besidePort])].map((number) => ({ number, protocol })),
     rules: [
       {
         name: 'TrafficTarget bench/all',
@@ -108,22 +123,22 @@ function inbound({ appPort, protocol = 'detect', mode = 'deny', http }: PairOpti
   };
 }
 
-function outbound({ appPort, protocol = 'detect' }: PairOptions): Resource[] {
-  const endpoints = 'endpoints/bench/app/80';
-  const backend = { namespace: 'bench', service: 'app', port: 80, weight: 1, endpoints };
+function service(name: string, appPort: number, protocol: PortProtocol = 'detect'): Resource[] {
+  const endpoints = `endpoints/bench/${name}/80`;
+  const backend = { namespace: 'bench', service: name, port: 80, weight: 1, endpoints };
   return [
     {
       type: 'service',
-      key: 'service/bench/app',
+      key: `service/bench/${name}`,
       namespace: 'bench',
-      name: 'app',
+      name,
       addresses: [],
-      hostnames: ['app.bench', 'app'],
+      hostnames: [`${name}.bench`, name],
       ports: [
         {
           number: 80,
           protocol,
-          routes: [{ name: 'Service bench/app', tcp: true, policies: [], backends: [backend] }],
+          routes: [{ name: `Service bench/${name}`, tcp: true, policies: [], backends: [backend] }],
         },
       ],
     },

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { SUITES } from './all.ts';
 import { SuiteContext, type Suite, type SuiteOptions } from './suite.ts';
 
-const USAGE = `npm run suites -- [NAME...] [--seconds N] [--count N] [--seed N] [--verbose]
+const USAGE = `npm run suites -- [NAME...] [--seconds N] [--count N] [--seed N] [--only TEXT] [--verbose]
 
 ${SUITES.map((suite) => `  ${suite.name.padEnd(14)} ${suite.title}`).join('\n')}
 `;
@@ -19,6 +19,7 @@ async function main(args: readonly string[]): Promise<number> {
       count: { type: 'string', default: '1000' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       verbose: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -33,6 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
     count: number('count', values.count),
     seed: number('seed', values.seed),
     verbose: values.verbose,
+    only: values.only,
   };
   const wanted = positionals.length === 0 ? SUITES : SUITES.filter((suite) => positionals.includes(suite.name));
   const lines: string[] = [];

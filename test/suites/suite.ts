@@ -17,6 +17,8 @@ export interface SuiteOptions {
   /** How many random cases of each kind. */
   readonly count: number;
   readonly verbose: boolean;
+  /** Only cases whose name contains this. */
+  readonly only: string;
 }
 
 /** What a suite is given: options, a place for files, and where to say what came out. */
@@ -57,6 +59,11 @@ export class SuiteContext {
   skip(name: string, why: string): void {
     this.skipped++;
     console.log(`  skip  ${name}: ${why}`);
+  }
+
+  /** Whether the command line asks for this case. */
+  wants(name: string): boolean {
+    return name.includes(this.options.only);
   }
 
   note(text: string): void {

@@ -36,6 +36,20 @@ export async function goTool({ path, version }: GoTool): Promise<{ file: string 
   }
 }
 
+/** Several programs of one version; or the first reason why they cannot be had. */
+export async function goTools(
+  paths: readonly string[],
+  version: string,
+): Promise<{ files: string[] } | { missing: string }> {
+  const files: string[] = [];
+  for (const path of paths) {
+    const tool = await goTool({ path, version });
+    if ('missing' in tool) return tool;
+    files.push(tool.file);
+  }
+  return { files };
+}
+
 /** Whether a program is on the path. */
 export function onPath(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;

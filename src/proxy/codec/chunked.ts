@@ -12,6 +12,10 @@ const MAX_EXTENSIONS = 4096;
 const MAX_TRAILER_BYTES = 8192;
 const MAX_TRAILERS = 32;
 
+/** Chunks below this are gathered: handed on one by one, a flood of one-byte chunks would cost a frame each. */
+const SMALL = 512;
+const GATHERED_BYTES = 16 * 1024;
+
 const SIZE = 0; // at the first digit, or in the digits
 const EXTENSION = 1; // behind `;`
 const SIZE_LF = 2;
@@ -42,6 +46,8 @@ export class ChunkedDecoder {
   #trailerBytes = 0;
   #lineStart = true;
   #lastByte = 0;
+  #gathered: Buffer | undefined = undefined;
+  #gatheredBytes = 0;
   /** Set when `done`, and only where there were any that may pass. */
   trailers: Headers | undefined = undefined;
   /** Why the body is refused; then nothing more is decoded. */
@@ -58,12 +64,13 @@ export class ChunkedDecoder {
     this.#trailer = [];
     this.#trailerBytes = this.#lastByte = 0;
     this.#lineStart = true;
+    this.#gatheredBytes = 0;
     this.trailers = undefined;
     this.error = undefined;
   }
 
   /**
-   * Decodes from `pos`. Pieces are subarrays of `bytes`, not copies.
+   * Decodes from `pos`. Pieces are subarrays of `bytes`, not copies; but small chunks are gathered until the bytes end.
    * @returns the position behind the last byte taken; less than the length when done, failed, or told to stop
    */
   decode(bytes: Buffer, pos: number, sink: ChunkSink): number {
@@ -71,20 +78,48 @@ export class ChunkedDecoder {
     while (i < bytes.length && this.error === undefined) {
       if (this.#state === DATA) {
         const end = Math.min(bytes.length, i + this.#remaining);
-        const piece = bytes.subarray(i, end);
+        const small = end - i < SMALL;
+        if (this.#gatheredBytes > 0 && !(small && this.#fits(end - i))) {
+          if (!this.#handOn(sink)) return i;
+        }
+        const start = i;
         this.#remaining -= end - i;
         this.#payload += end - i;
         i = end;
         if (this.#remaining === 0) this.#state = DATA_CR;
-        if (!sink.onChunk(piece)) return i;
+        if (small && (end < bytes.length || this.#gatheredBytes > 0)) this.#gather(bytes, start, end);
+        else if (!sink.onChunk(bytes.subarray(start, end))) return i;
       } else if (this.#state === TRAILER) {
+        if (this.#gatheredBytes > 0 && !this.#handOn(sink)) return i;
         i = this.#readTrailer(bytes, i);
         if (this.done) return i;
       } else {
         this.#framing(bytes[i++]!);
       }
     }
+    if (this.#gatheredBytes > 0) this.#handOn(sink); // also what came before an error
     return i;
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#gatheredBytes + bytes <= GATHERED_BYTES;
+  }
+
+  #gather(bytes: Buffer, start: number, end: number): void {
+    this.#gathered ??= Buffer.allocUnsafeSlow(GATHERED_BYTES);
+    this.#gatheredBytes += bytes.copy(this.#gathered, this.#gatheredBytes, start, end);
+  }
+
+  /** @returns whether the sink wants more. The buffer goes with its bytes: nobody says when they are done with it. */
+  #handOn(sink: ChunkSink): boolean {
+    const gathered = this.#gathered!;
+    const length = this.#gatheredBytes;
+    this.#gathered = undefined;
+    this.#gatheredBytes = 0;
+    // A slice of a large buffer would keep all of it alive for a few bytes
+    return sink.onChunk(
+      length > GATHERED_BYTES / 2 ? gathered.subarray(0, length) : Buffer.from(gathered.subarray(0, length)),
+    );
   }
 
   #framing(c: number): void {

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { END_STREAM, FRAME_HEADER_BYTES, RST_STREAM, writeFrameHeader } from './http2-frames.ts';
+import { DATA, END_STREAM, FRAME_HEADER_BYTES, RST_STREAM, writeFrameHeader } from './http2-frames.ts';
 import { OutBuffer } from './out-buffer.ts';
 
 /** Up to here a payload is copied behind its frame's header; longer ones are passed on as they are. */
@@ -22,6 +22,9 @@ export class FrameBuffer extends OutBuffer {
   #lastStream = 0;
   #flagsOf: Buffer = EMPTY;
   #flagsAt = 0;
+  /** The stream whose DATA was written last, and how much of it is in that frame. */
+  #dataOf = 0;
+  #dataBytes = 0;
 
   constructor(socket: Socket, onFlushed: () => void) {
     super(socket, onFlushed, true);
@@ -35,8 +38,25 @@ export class FrameBuffer extends OutBuffer {
     this.#flagsAt = this.#to - FRAME_HEADER_BYTES + 4;
   }
 
+  /**
+   * DATA with its payload. Pieces that follow each other within a turn share a frame of at most `maxBytes`: of one-byte
+   * pieces each would cost its receiver as much as a large one.
+   */
+  data(stream: number, piece: Buffer, maxBytes: number): void {
+    if (this.#dataOf === stream && this.#dataBytes + piece.length <= maxBytes) {
+      this.#dataBytes += piece.length;
+      this.#flagsOf.writeUIntBE(this.#dataBytes, this.#flagsAt - 4, 3);
+    } else {
+      this.frame(DATA, 0, stream, piece.length);
+      this.#dataBytes = piece.length;
+    }
+    this.push(piece);
+    this.#dataOf = stream;
+  }
+
   /** The header of any other frame. */
   header(type: number, flags: number, stream: number, length: number): void {
+    this.#dataOf = 0;
     this.#room(FRAME_HEADER_BYTES);
     writeFrameHeader(this.#chunk, this.#to, type, flags, stream, length);
     this.#to += FRAME_HEADER_BYTES;
@@ -69,6 +89,7 @@ export class FrameBuffer extends OutBuffer {
   endLast(stream: number): boolean {
     if (this.#lastStream !== stream) return false;
     this.#flagsOf[this.#flagsAt]! |= END_STREAM;
+    this.#dataOf = 0;
     return true;
   }
 
@@ -80,13 +101,13 @@ export class FrameBuffer extends OutBuffer {
 
   override flush(): void {
     super.flush();
-    this.#lastStream = 0;
+    this.#lastStream = this.#dataOf = 0;
   }
 
   override drop(): void {
     super.drop();
     this.#from = this.#to;
-    this.#lastStream = 0;
+    this.#lastStream = this.#dataOf = 0;
   }
 
   /** Makes room in the chunk. What the socket still has to write is not overwritten. */

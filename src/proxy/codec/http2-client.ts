@@ -49,8 +49,9 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
 
   capacity(): number {
     if (this.gone) return 0;
-    const max = this.#connection.peerSettingsSeen ? this.#connection.peerMaxStreams : STREAMS_BEFORE_SETTINGS;
-    return Math.max(0, max - this.active);
+    const { peerSettingsSeen, peerMaxStreams, settings } = this.#connection;
+    const max = peerSettingsSeen ? peerMaxStreams : STREAMS_BEFORE_SETTINGS;
+    return Math.max(0, Math.min(max, settings.maxConcurrentStreams) - this.active); // our windows are made for so many
   }
 
   open(head: RequestHead, endStream: boolean, events: ClientStreamEvents): ClientStream {

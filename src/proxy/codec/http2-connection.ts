@@ -18,9 +18,8 @@ const PING_PAYLOAD = Buffer.alloc(8);
 /** CONTINUATION flood: so many frames or bytes for one header block (suites 3.2). */
 const MAX_CONTINUATIONS = 8;
 const MAX_BLOCK_BYTES = 64 * 1024;
-/** Frames that cost us and bring nothing: so many at once, and then so many in a second (CVE-2023-44487, CVE-2025-8671). */
-const NUISANCE_BURST = 1000;
-const NUISANCE_PER_SECOND = 100;
+/** Opened in one go by one peer; then it is the turn of others. */
+const STREAMS_PER_TURN = 100;
 /** Streams we have reset lately; what the peer had sent before it knew is no offence. */
 const REMEMBERED_RESETS = 512;
 
@@ -54,12 +53,11 @@ export class Http2Connection {
   gone = false;
   /** Highest stream of the peer that we have looked at. */
   lastPeerStream = 0;
-  readonly streamCreditAt: number;
 
   readonly #socket: Socket;
   readonly #role: Http2Role;
   readonly #limits: CodecLimits;
-  readonly #settings: Http2Settings;
+  readonly settings: Http2Settings;
   readonly #out: FrameBuffer;
   readonly #highWater: number;
   readonly #encoder = new HpackEncoder();
@@ -82,6 +80,12 @@ export class Http2Connection {
   #blockBytes = 0;
   #nuisance = 0;
   #nuisanceSince = 0;
+  #opened = 0;
+  #yielding = false;
+  /** What streams may get of the connection's window beyond their first one. */
+  #lendable: number;
+  /** Bytes heard after which the connection's window is opened again. */
+  readonly #creditAt: number;
 
   constructor(
     socket: Socket,
@@ -93,14 +97,16 @@ export class Http2Connection {
     this.#socket = socket;
     this.#role = role;
     this.#limits = limits;
-    this.#settings = settings;
+    this.settings = settings;
     const maxFields = limits.maxHeaders + 6; // and the pseudo-fields
     this.#listLimits = { maxFields, maxListBytes: limits.maxHeadBytes + 32 * maxFields };
     this.#out = new FrameBuffer(socket, () => this.#unblock());
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.#prefaceSeen = !role.server;
     this.#receiveWindow = settings.connectionWindowBytes;
-    this.streamCreditAt = settings.initialWindowBytes / 2;
+    const { connectionWindowBytes, maxConcurrentStreams, initialWindowBytes } = settings;
+    this.#creditAt = connectionWindowBytes / 16;
+    this.#lendable = connectionWindowBytes - this.#creditAt - maxConcurrentStreams * initialWindowBytes;
     socket.allowHalfOpen = true;
     socket.on('drain', () => this.#unblock());
     socket.on('end', () => this.lose(h2.NO_ERROR, 'the peer has ended the connection'));
@@ -114,15 +120,15 @@ export class Http2Connection {
 
   #greet(): void {
     if (!this.#role.server) this.#out.push(h2.PREFACE);
-    const settings = [h2.SETTINGS_INITIAL_WINDOW_SIZE, this.#settings.initialWindowBytes];
+    const settings = [h2.SETTINGS_INITIAL_WINDOW_SIZE, this.settings.initialWindowBytes];
     // RFC 9113 6.5.2 counts 32 per field
     settings.push(h2.SETTINGS_MAX_HEADER_LIST_SIZE, this.#limits.maxHeadBytes + 32 * this.#limits.maxHeaders);
     if (this.#role.server) {
-      settings.push(h2.SETTINGS_MAX_CONCURRENT_STREAMS, this.#settings.maxConcurrentStreams);
+      settings.push(h2.SETTINGS_MAX_CONCURRENT_STREAMS, this.settings.maxConcurrentStreams);
       settings.push(h2.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
     } else settings.push(h2.SETTINGS_ENABLE_PUSH, 0);
     this.#out.push(h2.settingsFrame(settings));
-    const more = this.#settings.connectionWindowBytes - h2.DEFAULT_WINDOW;
+    const more = this.settings.connectionWindowBytes - h2.DEFAULT_WINDOW;
     if (more > 0) this.sendWindowUpdate(0, more);
   }
 
@@ -131,6 +137,10 @@ export class Http2Connection {
   readonly #onData = (bytes: Buffer): void => {
     if (this.gone) return;
     const held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    if (this.#yielding) {
+      this.#held = held;
+      return;
+    }
     let at = 0;
     if (!this.#prefaceSeen) {
       const n = Math.min(held.length, h2.PREFACE.length);
@@ -154,9 +164,26 @@ export class Http2Connection {
       if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
         this.#wholeBlock(flags, id, held, start, at);
       else this.#frame(type, flags, id, held.subarray(start, at));
+      if (this.#opened >= STREAMS_PER_TURN) {
+        this.#yield();
+        break;
+      }
     }
-    this.#held = at === held.length ? EMPTY : held.subarray(at);
+    this.#opened = 0;
+    if (!this.gone) this.#held = at === held.length ? EMPTY : held.subarray(at);
   };
+
+  /** Lets others have their turn before more is taken from a peer that opens many streams at once. */
+  #yield(): void {
+    this.#yielding = true;
+    this.#socket.pause();
+    setImmediate(() => {
+      this.#yielding = false;
+      if (this.gone) return;
+      this.#socket.resume();
+      this.#onData(EMPTY);
+    });
+  }
 
   #frame(type: number, flags: number, id: number, payload: Buffer): void {
     if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) {
@@ -213,7 +240,7 @@ export class Http2Connection {
     if (stream === undefined || stream.inEnded) {
       this.credit(payload.length);
       if (payload.length < 1024) this.#nuisanceSeen(); // full frames cost the peer as much as us
-      return this.gone ? undefined : this.#late(id);
+      return this.gone ? undefined : this.#late(id, stream);
     }
     stream.receiveWindow -= payload.length;
     if (stream.receiveWindow < 0) {
@@ -225,11 +252,9 @@ export class Http2Connection {
   }
 
   /** DATA behind END_STREAM. While our direction is open it is an error of the stream, then of the connection (RFC 9113 5.1). */
-  #late(id: number): void {
-    if (this.#hasReset(id)) return;
-    if (!this.streams.has(id)) return this.fail(h2.STREAM_CLOSED);
-    this.sendReset(id, h2.STREAM_CLOSED);
-    this.#nuisanceSeen();
+  #late(id: number, stream?: Http2Stream): void {
+    if (stream !== undefined) this.streamError(stream, h2.STREAM_CLOSED);
+    else if (!this.#hasReset(id)) this.fail(h2.STREAM_CLOSED);
   }
 
   /** A header block likewise; or one that opens a stream in the wrong order (RFC 9113 5.1.1). */
@@ -290,10 +315,11 @@ export class Http2Connection {
         return this.#lateHead(id);
       }
       this.lastPeerStream = id;
+      this.#opened++;
       if (section?.is('request') === false) return this.#refuseId(id, h2.PROTOCOL_ERROR);
       return this.#role.onNewStream(id, section, end);
     }
-    if (stream.inEnded) return this.#late(id);
+    if (stream.inEnded) return this.#late(id, stream);
     if (section === undefined) return this.streamError(stream, h2.ENHANCE_YOUR_CALM);
     if (this.#role.expectsTrailers(stream)) {
       if (!end || !section.is('trailers')) return this.streamError(stream, h2.PROTOCOL_ERROR);
@@ -378,6 +404,7 @@ export class Http2Connection {
     if (payload.length !== 4) return this.fail(h2.FRAME_SIZE_ERROR);
     const more = payload.readUInt32BE(0) & h2.MAX_WINDOW;
     if (id === 0) {
+      if (more < 64) this.#nuisanceSeen();
       this.sendWindow += more;
       if (more === 0) return this.fail(h2.PROTOCOL_ERROR);
       if (this.sendWindow > h2.MAX_WINDOW) return this.fail(h2.FLOW_CONTROL_ERROR);
@@ -395,11 +422,23 @@ export class Http2Connection {
 
   /** Counts what costs us more than the peer; a peer that does nothing else is sent away. */
   #nuisanceSeen(): void {
-    if (++this.#nuisance < NUISANCE_BURST) return;
+    const { nuisanceBurst, nuisancePerSecond } = this.settings;
+    if (++this.#nuisance < nuisanceBurst) return;
     const now = performance.now();
-    this.#nuisance -= Math.min(this.#nuisance, ((now - this.#nuisanceSince) * NUISANCE_PER_SECOND) / 1000);
+    this.#nuisance -= Math.min(this.#nuisance, ((now - this.#nuisanceSince) * nuisancePerSecond) / 1000);
     this.#nuisanceSince = now;
-    if (this.#nuisance >= NUISANCE_BURST) this.fail(h2.ENHANCE_YOUR_CALM);
+    if (this.#nuisance >= nuisanceBurst) this.fail(h2.ENHANCE_YOUR_CALM);
+  }
+
+  /** Widens a stream's window, as long as all streams together cannot fill the connection's. @returns by how much */
+  lend(bytes: number): number {
+    const lent = Math.max(0, Math.min(bytes, this.#lendable));
+    this.#lendable -= lent;
+    return lent;
+  }
+
+  giveBack(bytes: number): void {
+    this.#lendable += bytes;
   }
 
   // ---- writing
@@ -437,8 +476,7 @@ export class Http2Connection {
     for (let at = 0; at < chunk.length; at += this.#peerMaxFrame) {
       const piece = chunk.length <= this.#peerMaxFrame ? chunk : chunk.subarray(at, at + this.#peerMaxFrame);
       this.sendWindow -= piece.length;
-      this.#out.frame(h2.DATA, 0, id, piece.length);
-      this.#out.push(piece);
+      this.#out.data(id, piece, this.#peerMaxFrame);
     }
   }
 
@@ -516,7 +554,7 @@ export class Http2Connection {
   /** Bytes of the peer that were heard, or that nobody will hear: the connection's window opens again. */
   credit(bytes: number): void {
     this.#unreturned += bytes;
-    if (this.#unreturned < this.#settings.connectionWindowBytes / 2 || this.gone) return;
+    if (this.#unreturned < this.#creditAt || this.gone) return;
     this.#receiveWindow += this.#unreturned;
     this.sendWindowUpdate(0, this.#unreturned);
     this.#unreturned = 0;
@@ -528,13 +566,14 @@ export class Http2Connection {
   adopt(stream: Http2Stream, id: number): void {
     stream.id = id;
     stream.sendWindow = this.peerInitialWindow;
-    stream.receiveWindow = this.#settings.initialWindowBytes;
+    stream.receiveWindow = this.settings.initialWindowBytes;
     this.streams.set(id, stream);
   }
 
   forget(stream: Http2Stream): void {
     this.#blocked.delete(stream);
     if (stream.id !== 0 && !this.streams.delete(stream.id)) return;
+    stream.forgotten();
     this.#role.onForgotten(stream);
   }
 

@@ -32,6 +32,8 @@ export abstract class Http2Stream {
   protected over = false;
   protected outEnded = false;
   #unreturned = 0;
+  /** Lent by the connection to widen our window beyond what it began with. */
+  #lent = 0;
   /** Of a body whose length was promised to us; -1 = unknown. */
   #expected = -1;
   /** Of a body whose length we have promised; -1 = unknown. */
@@ -125,10 +127,21 @@ export abstract class Http2Stream {
     this.connection.credit(bytes);
     if (this.#inEnded || this.over) return;
     this.#unreturned += bytes;
-    if (this.#unreturned < this.connection.streamCreditAt) return;
-    this.receiveWindow += this.#unreturned;
-    this.connection.sendWindowUpdate(this.id, this.#unreturned);
+    const { initialWindowBytes, maxWindowBytes } = this.connection.settings;
+    const window = initialWindowBytes + this.#lent;
+    if (this.#unreturned < window / 2) return;
+    // Half of it was heard: this reader keeps up, and gets twice as much
+    const more = this.connection.lend(Math.min(window, maxWindowBytes - window));
+    this.#lent += more;
+    this.receiveWindow += this.#unreturned + more;
+    this.connection.sendWindowUpdate(this.id, this.#unreturned + more);
     this.#unreturned = 0;
+  }
+
+  /** The stream takes no more room. */
+  forgotten(): void {
+    this.connection.giveBack(this.#lent);
+    this.#lent = 0;
   }
 
   /** RST_STREAM from the peer, or the end of the connection. */

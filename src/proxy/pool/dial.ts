@@ -3,6 +3,7 @@ import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { http1Client } from '../codec/http1-client.ts';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http2Client } from '../codec/http2-client.ts';
+import { tunnelSettings } from '../codec/http2-settings.ts';
 import type { ClientConnection, CodecLimits } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { formatDestination, type Destination } from '../destination.ts';
@@ -53,7 +54,9 @@ export function dialTunnel(options: DialOptions, destination: Destination, expec
     connect(destination, (result) => {
       if (result instanceof ProxyError) return done(result);
       handshake(options, result, identity, name, expected, (secured) => {
-        done(secured instanceof ProxyError ? secured : http2Client(secured, { timers, limits }));
+        done(
+          secured instanceof ProxyError ? secured : http2Client(secured, { timers, limits, settings: tunnelSettings }),
+        );
       });
     });
   };

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http1Server } from '../codec/http1-server.ts';
 import { http2Server } from '../codec/http2-server.ts';
+import { tunnelSettings } from '../codec/http2-settings.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 
@@ -39,7 +40,7 @@ export class Serving {
   tunnel(socket: Socket, handler: RequestHandler): void {
     const { timers, codec: limits } = this.#options;
     const patient = { ...limits, idleTimeoutMs: this.#options.idleTunnelMs };
-    this.#keep(http2Server(socket, { handler, limits: patient, timers, connect: true }));
+    this.#keep(http2Server(socket, { handler, limits: patient, timers, connect: true, settings: tunnelSettings }));
   }
 
   #keep(connection: ServerConnection): void {

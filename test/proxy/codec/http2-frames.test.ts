@@ -5,10 +5,11 @@ import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HpackEncoder } from '../../../src/proxy/codec/hpack-encoder.ts';
 import * as h2 from '../../../src/proxy/codec/http2-frames.ts';
+import { http2Client } from '../../../src/proxy/codec/http2-client.ts';
 import { http2Server } from '../../../src/proxy/codec/http2-server.ts';
 import { deaf } from '../../../src/proxy/codec/http1-server-stream.ts';
 import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
-import type { RequestHandler } from '../../../src/proxy/codec/stream.ts';
+import type { RequestHandler, RequestHead } from '../../../src/proxy/codec/stream.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
@@ -19,6 +20,17 @@ const frame = (type: number, flags: number, id: number, payload: Buffer | string
 };
 const u32 = (...n: number[]): Buffer => Buffer.concat(n.map((v) => Buffer.from([v >>> 24, v >>> 16, v >>> 8, v])));
 const GET = [':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a'];
+const HEAD: RequestHead = {
+  method: 'GET',
+  path: '/',
+  authority: 'a',
+  scheme: 'http',
+  headers: [],
+  version: '2',
+  protocol: undefined,
+  destination: undefined,
+  contentLength: 0,
+};
 const block = (fields: readonly string[]): Buffer => new HpackEncoder().encode(fields);
 const END = h2.END_STREAM | h2.END_HEADERS;
 const get = (id: number, fields: readonly string[] = GET): Buffer => frame(h2.HEADERS, END, id, block(fields));
@@ -36,7 +48,8 @@ interface Raw {
   until(pattern: RegExp): Promise<string>;
 }
 
-async function raw(t: TestContext, handler: RequestHandler): Promise<Raw> {
+/** @param windows is filled with what WINDOW_UPDATE says for stream 1 */
+async function raw(t: TestContext, handler: RequestHandler, windows: number[] = []): Promise<Raw> {
   let drain = () => {};
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = http2Server(socket, { handler, limits: defaultLimits, timers: new TimerWheel(), connect: true });
@@ -59,6 +72,7 @@ async function raw(t: TestContext, handler: RequestHandler): Promise<Raw> {
     while (held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
       const end = 9 + held.readUIntBE(0, 3);
       seen.push(describe(held.subarray(0, end)));
+      if (held[3] === h2.WINDOW_UPDATE && held.readUInt32BE(5) === 1) windows.push(held.readUInt32BE(9));
       held = held.subarray(end);
     }
   });
@@ -224,6 +238,8 @@ const floods: readonly (readonly [string, (i: number) => Buffer, string])[] = [
     'GOAWAY 11',
   ],
   ['DATA behind the end', (i) => (i === 0 ? get(1) : frame(h2.DATA, 0, 1, 'x')), 'GOAWAY 11'],
+  ['HEADERS behind the end', (i) => get(1 + 2 * (i >> 1)), 'GOAWAY 11'],
+  ['WINDOW_UPDATE of 1 on the connection', () => frame(h2.WINDOW_UPDATE, 0, 0, u32(1)), 'GOAWAY 11'],
   ['PING', () => frame(h2.PING, 0, 0, '12345678'), 'GOAWAY 11'],
   ['SETTINGS', () => frame(h2.SETTINGS, 0, 0), 'GOAWAY 11'],
   ['empty DATA', (i) => (i === 0 ? post(1) : frame(h2.DATA, 0, 1)), 'GOAWAY 11'],
@@ -236,7 +252,7 @@ for (const [name, make, expected] of floods) {
   test(`http2 frames: a flood of ${name} ends the connection`, async (t) => {
     const peer = await raw(t, (head, stream) => {
       stream.events = deaf;
-      if (head.method === 'GET') answer(head, stream);
+      if (head.method === 'GET' && name !== 'HEADERS behind the end') answer(head, stream);
     });
     peer.send(hello);
     for (let i = 0; i < 6000 && !peer.seen.includes('closed'); i += 200) {
@@ -260,14 +276,103 @@ test('http2 frames: a paused stream closes its own window and leaves the others 
   });
   peer.send(Buffer.concat([hello, post(1, ['x', 'stalled']), post(3)]));
   const piece = frame(h2.DATA, 0, 1, Buffer.alloc(16_000));
-  for (let i = 0; i < 65; i++) peer.send(piece); // 1,040,000 bytes: within the window of 1 MiB
+  for (let i = 0; i < 4; i++) peer.send(piece); // 64,000 bytes: within the window of 64 KiB
   const other = frame(h2.DATA, 0, 3, Buffer.alloc(16_000));
   for (let i = 0; i < 60; i++) peer.send(other);
   await peer.until(/^WINDOW_UPDATE 3$/);
-  assert.equal(peer.seen.includes('WINDOW_UPDATE 1'), false);
+  assert.ok(!peer.seen.some((event) => /^(WINDOW_UPDATE|RST) 1/.test(event)));
   for (let i = 0; i < 5; i++) peer.send(piece);
   await peer.until(/^RST 1 3$/);
   while (taken < 960_000) await sleep(2);
+});
+
+test('http2 frames: readers that stand still, however many, leave the connection open to others', async (t) => {
+  const peer = await raw(t, (head, stream) => {
+    if (head.headers[1] === 'stalled') stream.pause();
+    else answer(head, stream);
+  });
+  peer.send(hello);
+  const half = Buffer.alloc(16_384);
+  // Each reader first keeps up, so that its window grows, and then stands still: the bytes of all do not fill the connection.
+  for (let id = 1; id < 2 * 249; id += 2) {
+    const body = Array.from({ length: 4 }, () => frame(h2.DATA, 0, id, half));
+    peer.send(Buffer.concat([post(id, ['x', 'stalled']), ...body]));
+  }
+  peer.send(Buffer.concat([post(601), ...Array.from({ length: 3 }, () => frame(h2.DATA, 0, 601, half))]));
+  await peer.until(/^WINDOW_UPDATE 601$/);
+  peer.send(frame(h2.DATA, h2.END_STREAM, 601, half));
+  await peer.until(/^HEADERS 601/);
+  assert.ok(!peer.seen.some((event) => /^(GOAWAY|RST)/.test(event)));
+});
+
+test('http2 frames: the window of a reader that keeps up grows to 1 MB and not beyond', async (t) => {
+  const windows: number[] = [];
+  const peer = await raw(t, (_head, stream) => (stream.events = deaf), windows);
+  peer.send(Buffer.concat([hello, post(1)]));
+  let sent = 0;
+  const window = () => 65_536 - sent + windows.reduce((sum, more) => sum + more, 0);
+  const widest: number[] = [];
+  for (let i = 0; i < 400; i++) {
+    while (window() < 16_384) await sleep(1);
+    peer.send(frame(h2.DATA, 0, 1, Buffer.alloc(16_384)));
+    sent += 16_384;
+    if (i % 20 === 0) await sleep(1);
+    widest.push(window());
+  }
+  await peer.until(/^WINDOW_UPDATE 1$/);
+  assert.ok(Math.max(...widest) > 900_000 && Math.max(...widest) <= 1024 * 1024);
+});
+
+test('http2 server: a peer that opens many streams at once yields to others', async (t) => {
+  let opened = 0;
+  let whenOthersHadTheirTurn = 0;
+  const peer = await raw(t, (head, stream) => {
+    if (opened++ === 0) setImmediate(() => (whenOthersHadTheirTurn = opened));
+    answer(head, stream);
+  });
+  peer.send(Buffer.concat([hello, ...Array.from({ length: 1000 }, (_, i) => get(2 * i + 1))]));
+  await peer.until(/^HEADERS 1999 end$/);
+  assert.equal(opened, 1000);
+  assert.ok(whenOthersHadTheirTurn <= 100);
+});
+
+test('http2 client: small pieces that follow each other share a frame', async (t) => {
+  const frames: number[] = [];
+  const server = createServer((socket) => {
+    socket.write(frame(h2.SETTINGS, 0, 0));
+    let held = Buffer.alloc(0);
+    let started = false;
+    socket.on('data', (bytes: Buffer) => {
+      held = Buffer.concat([held, bytes]);
+      if (!started && held.length >= h2.PREFACE.length) {
+        held = held.subarray(h2.PREFACE.length);
+        started = true;
+      }
+      while (started && held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
+        if (held[3] === h2.DATA) frames.push(held.readUIntBE(0, 3));
+        held = held.subarray(9 + held.readUIntBE(0, 3));
+      }
+    });
+    t.after(() => socket.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const socket = connect(portOf(server), '127.0.0.1');
+  t.after(() => {
+    socket.destroy();
+    server.close();
+  });
+  const connection = http2Client(socket, { limits: defaultLimits, timers: new TimerWheel() });
+  while (!socket.connecting && !socket.readable) await sleep(1);
+  const stream = connection.open({ ...HEAD, method: 'POST', contentLength: -1 }, false, {
+    ...deaf,
+    onInformational() {},
+    onHead() {},
+  });
+  for (let i = 0; i < 1000; i++) stream.sendData(Buffer.from('x'));
+  stream.sendEnd();
+  while (frames.reduce((sum, length) => sum + length, 0) < 1000) await sleep(2);
+  assert.deepEqual(frames, [1000]);
 });
 
 test('http2 drain: what was on its way when the peer heard of it is served, what comes after is not', async (t) => {
