@@ -32,3 +32,8 @@ export function wholeNumber(least: number): (text: string) => number {
     return value;
   };
 }
+
+/** Text of a help page from one that is wrapped in the source: paragraphs are kept, the terminal wraps them anew. */
+export function paragraphs(text: string): string {
+  return text.trim().replaceAll(/(?<!\n)\n(?!\n)/g, ' ');
+}

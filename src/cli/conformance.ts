@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { wholeNumber } from './arguments.ts';
+import { paragraphs, wholeNumber } from './arguments.ts';
 import type { Isolation } from './local.ts';
 
 export interface ConformanceOptions {
@@ -23,11 +23,11 @@ export function conformanceCommand(run: (options: ConformanceOptions) => Promise
   return new Command('conformance')
     .summary('run the SMI conformance suite against any mesh')
     .description(
-      `Applies SMI objects, sends real traffic between test pods, and judges what happened. Works on every mesh that is
-described by a capability file (conformance/capabilities/). Exits with 1 when a check failed.`,
+      paragraphs(`Applies SMI objects, sends real traffic between test pods, and judges what happened. Works on every mesh that is
+described by a capability file (conformance/capabilities/). Exits with 1 when a check failed.`),
     )
-    .option('--kubeconfig <file>', 'the cluster to judge (default: --local)')
-    .option('--local', 'start a mesh on this machine and judge that', false)
+    .option('--kubeconfig <file>', 'the cluster to judge')
+    .option('--local', 'start a mesh on this machine and judge that')
     .addOption(new Option('--isolation <how>', 'with --local').choices(['auto', 'netns', 'process']).default('auto'))
     .option('--capabilities <file>', "what the mesh claims and how its modes are switched (default: Weft's own file)")
     .option('--image <name>', 'image of the test pods on a cluster')
@@ -40,6 +40,8 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
       'watch each settled result this long (default: what the capability file says)',
       wholeNumber(0),
     )
-    .option('--list', 'list the cases and exit', false)
-    .action((options: ConformanceOptions) => run(options));
+    .option('--list', 'list the cases and exit')
+    .action(({ local = false, list = false, ...options }: Partial<ConformanceOptions>) =>
+      run({ ...options, local, list } as ConformanceOptions),
+    );
 }

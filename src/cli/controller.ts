@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { PolicyMode } from '../mesh/resources.ts';
-import { hostPort, type HostPort } from './arguments.ts';
+import { hostPort, paragraphs, type HostPort } from './arguments.ts';
 
 export interface ControllerOptions {
   /** Undefined = in-cluster configuration (service account of the pod). */
@@ -27,15 +27,12 @@ export function controllerCommand(run: (options: ControllerOptions) => Promise<v
   return new Command('controller')
     .summary('run the control plane against a Kubernetes API')
     .description(
-      `Watches SMI and Kubernetes objects, compiles them into configuration, serves it to the proxies over mutual TLS, signs
-their certificates, and writes status and events. Several replicas may run; one of them, elected by a Lease, writes.`,
+      paragraphs(`Watches SMI and Kubernetes objects, compiles them into configuration, serves it to the proxies over mutual TLS, signs
+their certificates, and writes status and events. Several replicas may run; one of them, elected by a Lease, writes.`),
     )
     .option('--kubeconfig <file>', 'how to reach the Kubernetes API (default: the service account of the pod)')
-    .option('--listen <host:port>', 'where proxies connect', hostPort, { host: '0.0.0.0', port: 15010 })
-    .option('--admin <host:port>', 'readiness, metrics and configuration dumps', hostPort, {
-      host: '127.0.0.1',
-      port: 15020,
-    })
+    .addOption(listener('--listen <host:port>', 'where proxies connect', '0.0.0.0:15010'))
+    .addOption(listener('--admin <host:port>', 'readiness, metrics and configuration dumps', '127.0.0.1:15020'))
     .option('--trust-domain <name>', 'trust domain of the SPIFFE IDs', 'cluster.local')
     .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
     .option('--namespace <name>', 'namespace of the control plane: root key and Lease live there', 'weft-system')
@@ -57,4 +54,8 @@ their certificates, and writes status and events. Several replicas may run; one 
         .default('info'),
     )
     .action((options: ControllerOptions) => run(options));
+}
+
+function listener(flags: string, description: string, address: string): Option {
+  return new Option(flags, description).argParser(hostPort).default(hostPort(address), address);
 }

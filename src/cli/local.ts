@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { paragraphs } from './arguments.ts';
 import type { PolicyMode } from '../mesh/resources.ts';
 
 export type Isolation = 'auto' | 'netns' | 'process';
@@ -19,12 +20,13 @@ export function localCommand(run: (options: LocalOptions) => Promise<void>): Com
   return new Command('local')
     .summary('run a whole mesh on this machine, without Kubernetes')
     .description(
-      `Runs a whole mesh on this machine: an embedded Kubernetes-style API server, the controller, and pods as local
+      paragraphs(`Runs a whole mesh on this machine: an embedded Kubernetes-style API server, the controller, and pods as local
 processes, each with its sidecar. kubectl works on it (the path of the kubeconfig is printed). With the demo (default) it
 brings up a small shop with splits and access rules and shows its traffic live.
 
 For development, tests and CI: the embedded API server is not a Kubernetes cluster and must not be used as one.
-Ctrl-C stops everything and leaves nothing behind.`,
+
+Ctrl-C stops everything and leaves nothing behind.`),
     )
     .option('--kubeconfig <file>', 'write the kubeconfig here (default: a temporary file, printed)')
     .option('--data-dir <dir>', 'keep the objects of the API server here across restarts (default: in memory)')

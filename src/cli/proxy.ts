@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { hostPort, namespacedName, wholeNumber, type HostPort } from './arguments.ts';
+import { hostPort, namespacedName, paragraphs, wholeNumber, type HostPort } from './arguments.ts';
 
 export interface ProxyOptions {
   /** A standalone sidecar: everything comes from this file. */
@@ -24,8 +24,8 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
   return new Command('proxy')
     .summary('run a sidecar: from a file, or connected to a controller')
     .description(
-      `Runs one sidecar. With --config FILE it stands alone (benchmarks, bug reports; docs/proxy-config.md has the format).
-Otherwise it gets identity and configuration from the controller and keeps its last good state on disk.`,
+      paragraphs(`Runs one sidecar. With --config FILE it stands alone (benchmarks, bug reports; docs/proxy-config.md has the format).
+Otherwise it gets identity and configuration from the controller and keeps its last good state on disk.`),
     )
     .option('--config <file>', 'stand alone with the listeners, certificates and routes of this JSON file')
     .option('--controller <host:port>', 'where the controller listens', hostPort)

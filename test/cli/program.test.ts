@@ -55,6 +55,7 @@ test('weft: every verb explains itself', async () => {
     assert.equal(exit, 0);
     assert.match(output, new RegExp(`Usage: weft ${verb}`));
     assert.ok(output.split('\n').length > 8, `${verb} --help is thin`);
+    assert.doesNotMatch(output, /default: (\{|false)/, 'defaults are shown as they are written');
   }
 });
 
