@@ -52,6 +52,50 @@ test('webhooks: registering again changes nothing', async () => {
   assert.deepEqual(await look(), was);
 });
 
+test('webhooks: objects that another mesh stored in the oldest version are read in every one (smi.md check 20)', async (t) => {
+  const old = await createApiServer({ tls: { ca, certificate, privateKey } });
+  await old.listen({ host: '127.0.0.1', port: 0 });
+  const stop = new AbortController();
+  const ended = old.run(stop.signal);
+  const { api, close } = kubernetesClient({ kubeconfigText: old.kubeconfig() });
+  const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  const names = { kind: 'TrafficSplit', plural: 'trafficsplits' };
+  const versions = [{ name: 'v1alpha1', served: true, storage: true, schema }];
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'trafficsplits.split.smi-spec.io' },
+    spec: { group: 'split.smi-spec.io', scope: 'Namespaced', names, versions },
+  };
+  await api.call({ method: 'POST', path: crds, body: crd }, stop.signal);
+  const path = (version: string) => `/apis/split.smi-spec.io/${version}/namespaces/default/trafficsplits`;
+  const object = { ...split('1', '500m'), apiVersion: 'split.smi-spec.io/v1alpha1', metadata: { name: 'old' } };
+  await api.call({ method: 'POST', path: path('v1alpha1'), body: object }, stop.signal);
+  const { server } = await webhooksFor(api, stop.signal);
+  t.after(async () => {
+    await server.close();
+    close();
+    stop.abort(new Error('the test is over'));
+    await ended;
+  });
+  for (const [version, weights] of [
+    ['v1alpha1', ['1', '500m']],
+    ['v1alpha2', [1000, 500]],
+    ['v1alpha4', [1000, 500]],
+  ] as const) {
+    const seen = (await api.call({ method: 'GET', path: `${path(version)}/old` }, stop.signal)) as Record<
+      string,
+      unknown
+    >;
+    const { backends } = seen['spec'] as { backends: { weight: unknown }[] };
+    assert.deepEqual(
+      [seen.apiVersion, backends.map(({ weight }) => weight)],
+      [`split.smi-spec.io/${version}`, weights],
+    );
+  }
+});
+
 test('webhooks: another root reaches every registration, and calls go on', async () => {
   const other = serverCertificate({ clock: systemClock, hosts: ['127.0.0.1'] }).ca;
   await webhooks.register([webhooks.ca, other]);
