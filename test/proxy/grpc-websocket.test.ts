@@ -103,7 +103,7 @@ test('grpc: unary and streaming calls pass with their trailers, failures count a
     assert.deepEqual([side.total((s) => s.successes), side.total((s) => s.failures)], [2, 1]);
 });
 
-test('grpc: a denial is a status of gRPC in a trailers-only answer', LIMIT, async (t) => {
+test('grpc: a denial is a status of gRPC in a trailers-only answer (A13)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { cart, client } = await scene(mesh);
   t.after(() => client.close());
@@ -123,7 +123,7 @@ test('grpc: when nobody is there the call is unavailable', LIMIT, async (t) => {
   assert.equal(error?.code, grpc.status.UNAVAILABLE);
 });
 
-test('http2: requests of one connection are split one by one', LIMIT, async (t) => {
+test('http2: requests of one connection are split one by one (S16)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const h2 = (name: string) => async (address: string, port: number) => {
     const server = http2.createServer((_req, res) => res.end(name));
@@ -209,7 +209,7 @@ test('websocket: text and large binary messages go both ways, and it closes in o
 });
 
 test(
-  'websocket: it is judged as the GET it is, refused with a status, and ended when its grant goes',
+  'websocket: it is judged as the GET it is, refused with a status, and ended when its grant goes (A19, H14)',
   LIMIT,
   async (t) => {
     const mesh = testMesh(t);

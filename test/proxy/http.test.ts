@@ -82,7 +82,7 @@ test('pair: bodies of every kind of framing arrive whole', LIMIT, async (t) => {
   assert.deepEqual([head.status, head.body], [201, '']);
 });
 
-test('split: each request of a keep-alive connection is decided anew, by weight', LIMIT, async (t) => {
+test('split: each request of a keep-alive connection is decided anew, by weight (S16, S17)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web } = await shop(mesh, 'cart', 'v1', 'v2');
   mesh.split('cart', { v1: 80, v2: 20 });
@@ -118,6 +118,44 @@ test('split: requests that match go to the split, others to the root', LIMIT, as
   assert.deepEqual(await tally(web!, 'http://cart/', 5, { 'user-agent': 'a Firefox b' }), { canary: 5 });
   assert.deepEqual(await tally(web!, 'http://cart/', 5), { cart: 5 });
 });
+
+test(
+  'split: when it is deleted the next request goes to the root, on the connection that there is (S24)',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const { web } = await shop(mesh, 'cart', 'v1');
+    mesh.split('cart', { v1: 1 });
+    mesh.apply();
+    assert.deepEqual(await tally(web!, 'http://cart/', 3), { v1: 3 });
+    mesh.unsplit('cart');
+    mesh.apply();
+    assert.deepEqual(await tally(web!, 'http://cart/', 3), { cart: 3 });
+  },
+);
+
+test(
+  'split: a second try stays with the backend that was chosen, though another would answer (S25)',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const { web, v1 } = await shop(mesh, 'cart', 'v1', 'v2');
+    const second = await mesh.workload('second', { http: echo('second') });
+    mesh.service('v1', { to: [v1!, second] });
+    mesh.split('cart', { v1: 50, v2: 50 });
+    mesh.apply();
+    await v1!.stop();
+    const counts = await tally(web!, 'http://cart/', 40);
+    assert.deepEqual(
+      Object.keys(counts).sort(),
+      ['second', 'v2'],
+      'the share of v1 is served by the endpoint that is left',
+    );
+    await second.stop();
+    const without = await tally(web!, 'http://cart/', 40);
+    assert.deepEqual(Object.keys(without).sort(), ['CONNECT_FAILED', 'v2'], 'its share fails: nothing leaks to v2');
+  },
+);
 
 test('split: without any weight it is refused, without endpoints the others take the share', LIMIT, async (t) => {
   const mesh = testMesh(t);
@@ -180,7 +218,7 @@ test('routing: a Host header never chooses the address', LIMIT, async (t) => {
   assert.equal((JSON.parse(String(answer.headers['x-seen'])) as { host: string }).host, 'admin', 'the virtual host');
 });
 
-test('routing: a pod address is called as it is and never split', LIMIT, async (t) => {
+test('routing: a pod address is called as it is and never split (S14)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web, cart } = await shop(mesh, 'cart', 'v2');
   mesh.service('cart', { to: [cart!], address: '10.96.0.1' });

@@ -36,7 +36,7 @@ function load(web: Workload, url: string, clients: number) {
   };
 }
 
-test('configuration: swapped under load it costs no request', LIMIT, async (t) => {
+test('configuration: swapped under load it costs no request (S24)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const web = await mesh.workload('web');
   const v1 = await mesh.workload('v1', { http: (_req, res) => res.end('v1') });

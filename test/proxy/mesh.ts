@@ -248,6 +248,11 @@ export class TestMesh {
     this.#routes.set(root, routes);
   }
 
+  /** Takes the split of a Service away. */
+  unsplit(root: string): void {
+    this.#routes.delete(root);
+  }
+
   #backend(service: string, weight: number): Backend {
     const port = this.#services.get(service)?.port ?? 80;
     return { namespace: 'shop', service, port, weight, endpoints: endpointsKey('shop', service, port) };

@@ -55,29 +55,33 @@ test('policy: before the first configuration nobody gets in, tunnel or plain', L
   assert.deepEqual(verdict(early), [503, 'NOT_CONFIGURED'], 'outbound as well');
 });
 
-test('policy: deny lets in what a rule allows and nothing else, without touching the app', LIMIT, async (t) => {
-  const { mesh, web, cart, reached } = await scene(testMesh(t));
-  const other = await mesh.workload('other');
-  mesh.policy(cart, { mode: 'deny', rules: [allow(web, READ_ONLY)] });
-  mesh.apply();
-  assert.deepEqual(verdict(await web.get('http://cart/api/x')), [200, undefined]);
-  assert.deepEqual(verdict(await web.get('http://cart/admin')), [403, 'ACCESS_DENIED']);
-  assert.deepEqual(verdict(await web.get('http://cart/apix')), [403, 'ACCESS_DENIED']);
-  assert.deepEqual(verdict(await web.request('POST', 'http://cart/api')), [403, 'ACCESS_DENIED']);
-  assert.deepEqual(verdict(await other.get('http://cart/api')), [403, 'ACCESS_DENIED']);
-  assert.deepEqual(verdict(await plain(cart, '/api')), [403, 'NO_IDENTITY']);
-  assert.deepEqual(reached, ['GET /api/x']);
-  await eventually(() => cart.total((s) => s.requests) === 6);
-  assert.equal(
-    cart.total((s) => s.refused.get('ACCESS_DENIED') ?? 0),
-    4,
-  );
-  assert.equal(
-    cart.total((s) => s.latency.reduce((a, b) => a + b, 0)),
-    1,
-    'denials are not in the latencies',
-  );
-});
+test(
+  'policy: deny lets in what a rule allows and nothing else, without touching the app (A13, A14)',
+  LIMIT,
+  async (t) => {
+    const { mesh, web, cart, reached } = await scene(testMesh(t));
+    const other = await mesh.workload('other');
+    mesh.policy(cart, { mode: 'deny', rules: [allow(web, READ_ONLY)] });
+    mesh.apply();
+    assert.deepEqual(verdict(await web.get('http://cart/api/x')), [200, undefined]);
+    assert.deepEqual(verdict(await web.get('http://cart/admin')), [403, 'ACCESS_DENIED']);
+    assert.deepEqual(verdict(await web.get('http://cart/apix')), [403, 'ACCESS_DENIED']);
+    assert.deepEqual(verdict(await web.request('POST', 'http://cart/api')), [403, 'ACCESS_DENIED']);
+    assert.deepEqual(verdict(await other.get('http://cart/api')), [403, 'ACCESS_DENIED']);
+    assert.deepEqual(verdict(await plain(cart, '/api')), [403, 'NO_IDENTITY']);
+    assert.deepEqual(reached, ['GET /api/x']);
+    await eventually(() => cart.total((s) => s.requests) === 6);
+    assert.equal(
+      cart.total((s) => s.refused.get('ACCESS_DENIED') ?? 0),
+      4,
+    );
+    assert.equal(
+      cart.total((s) => s.latency.reduce((a, b) => a + b, 0)),
+      1,
+      'denials are not in the latencies',
+    );
+  },
+);
 
 test('policy: paths are judged and forwarded in one normal form', LIMIT, async (t) => {
   const { mesh, web, cart, reached } = await scene(testMesh(t));
@@ -131,7 +135,7 @@ test('policy: audit counts what it would deny, and lets it through as it came', 
   );
 });
 
-test('policy: a change holds from the next request on, on the same connection', LIMIT, async (t) => {
+test('policy: a change holds from the next request on, on the same connection (A1, A19)', LIMIT, async (t) => {
   const { mesh, web, cart } = await scene(testMesh(t));
   const modes: [PolicyMode, number][] = [
     ['permissive', 200],
@@ -147,7 +151,7 @@ test('policy: a change holds from the next request on, on the same connection', 
   assert.equal(cart.proxy!.describe().tunnels.open, 1, 'one tunnel for all of it');
 });
 
-test('policy: probes of the pod pass without identity, exactly as declared', LIMIT, async (t) => {
+test('policy: probes of the pod pass without identity, exactly as declared (A15)', LIMIT, async (t) => {
   const { mesh, cart } = await scene(testMesh(t));
   const probes = [{ type: 'http', port: APP_PORT, path: '/healthz' }] as const;
   mesh.policy(cart, { mode: 'deny', probes });

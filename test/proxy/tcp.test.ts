@@ -98,7 +98,7 @@ test('tcp: bytes that are no HTTP pass as they are on a port without a protocol'
   assert.equal(await readAll(socket), 'hello \x16\x03\x01 not HTTP bye');
 });
 
-test('tcp: a refusal is a reset, and rules for HTTP grant no raw connection', LIMIT, async (t) => {
+test('tcp: a refusal is a reset, and rules for HTTP grant no raw connection (A7, A13)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web, db } = await scene(mesh);
   const rules = [[], [allow(web, [{ name: 'all' }])]];
@@ -113,7 +113,7 @@ test('tcp: a refusal is a reset, and rules for HTTP grant no raw connection', LI
   assert.equal(await fate(plain), 'ECONNRESET');
 });
 
-test('tcp: a revoked grant ends the connections that it let in, and no others', LIMIT, async (t) => {
+test('tcp: a revoked grant ends the connections that it let in, and no others (A19)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web, db } = await scene(mesh);
   const other = await mesh.workload('other');
@@ -130,7 +130,7 @@ test('tcp: a revoked grant ends the connections that it let in, and no others', 
   kept.destroy();
 });
 
-test('tcp: a split is decided per connection, and never by a route with matches', LIMIT, async (t) => {
+test('tcp: a split is decided per connection, and never by a route with matches (S15, S16)', LIMIT, async (t) => {
   const mesh = testMesh(t);
   const { web } = await scene(mesh);
   const v2 = await mesh.workload('v2', { tcp: (socket) => socket.end('v2') });
