@@ -6,7 +6,7 @@ import type { InboundResource, ProxyConfig } from '../mesh/resources.ts';
 import { EndpointRegistry } from './balance/registry.ts';
 import { defaultLimits as defaultCodecLimits } from './codec/limits.ts';
 import { TimerWheel } from './codec/timer-wheel.ts';
-import { stack, type Exchange } from './exchange.ts';
+import { stack } from './exchange.ts';
 import { access, forwardInbound, hopHeaders, ownAddress, type InboundExchange } from './filter/inbound.ts';
 import {
   chooseBackend,
@@ -29,6 +29,7 @@ import { connector } from './pool/connect.ts';
 import { Upstreams } from './pool/upstreams.ts';
 import { buildDirectory } from './route/directory.ts';
 import { ProxyRun } from './run.ts';
+import { Running } from './running.ts';
 import type { InboundState } from './server/inbound-server.ts';
 import type { OutboundState } from './server/outbound-server.ts';
 import { TrafficBook } from './traffic-book.ts';
@@ -133,7 +134,7 @@ function sharedParts(options: ProxyOptions) {
   const timers = new TimerWheel();
   const instance = options.instance ?? randomInstance();
   const book = new TrafficBook();
-  const running = new Set<Exchange>();
+  const running = new Running();
   const ownConnections = new Set<string>();
   const credentials = new LiveCredentials(options.credentials, clock);
   const isIdentity = identityHeaders(more);

@@ -62,6 +62,8 @@ export class Exchange {
   bytesSent = 0;
   bytesReceived = 0;
   onFinished: Finished | undefined = undefined;
+  /** Among those that run (`Running`). */
+  place = -1;
   #finished = false;
 
   constructor(kind: 'http' | 'tcp', head: RequestHead, stream: ServerStream, peer: Peer, startedMs: number) {

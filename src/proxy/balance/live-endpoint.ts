@@ -1,6 +1,7 @@
 import type { Endpoint } from '../../mesh/resources.ts';
 import { formatDestination } from '../destination.ts';
 import type { ProxyLimits } from '../limits.ts';
+import type { Pool } from '../pool/pool.ts';
 
 /** What is known of one endpoint at run time. Lives on while configurations come and go. */
 export class LiveEndpoint {
@@ -12,6 +13,8 @@ export class LiveEndpoint {
   active = 0;
   /** Connections refused in a row. */
   failures = 0;
+  /** Its tunnels, as `Upstreams` gave them. */
+  tunnels: Pool | undefined = undefined;
   /** Avoided until then (milliseconds since 1970) while others are there. */
   cooldownUntil = 0;
 

@@ -16,6 +16,10 @@ import type {
   TakenSocket,
 } from './stream.ts';
 
+/** The queue of a stream that queues nothing, as nearly all do. */
+const NONE: Buffer[] = [];
+Object.freeze(NONE);
+
 /**
  * One stream of an HTTP/2 connection, what both ends share: two directions, each with its window and its end. The window
  * opens again only for bytes that were heard, so a paused stream stops its sender and nobody else.
@@ -38,12 +42,12 @@ export abstract class Http2Stream {
   #expected = -1;
   /** Of a body whose length we have promised; -1 = unknown. */
   #owed = -1;
-  #inQueue: Buffer[] = [];
+  #inQueue: Buffer[] = NONE;
   #inEnded = false;
   #endTold = false;
   #inTrailers: Headers | undefined = undefined;
   #paused = false;
-  #outQueue: Buffer[] = [];
+  #outQueue: Buffer[] = NONE;
   #endQueued = false;
   #endSent = false;
   #outTrailers: Headers | undefined = undefined;
@@ -87,8 +91,9 @@ export abstract class Http2Stream {
       }
     }
     if (chunk.length > 0) {
-      if (this.#paused || this.#inQueue.length > 0) this.#inQueue.push(chunk);
-      else this.#tell(chunk);
+      if (!this.#paused && this.#inQueue.length === 0) this.#tell(chunk);
+      else if (this.#inQueue === NONE) this.#inQueue = [chunk];
+      else this.#inQueue.push(chunk);
     }
     this.#receivedEnd(end);
   }
@@ -148,7 +153,7 @@ export abstract class Http2Stream {
   receiveReset(code: number, cause?: unknown): void {
     if (this.#inEnded && code === NO_ERROR && !this.tunnel) {
       this.outEnded = this.#endSent = true; // RFC 9113 8.1: the answer is whole, the rest of the request is not wanted
-      this.#outQueue = [];
+      this.#outQueue = NONE;
       return this.close();
     }
     this.fail(this.lost(code, cause));
@@ -164,7 +169,7 @@ export abstract class Http2Stream {
   /** Forgets everything; the peer knows, or is told by the caller. */
   abandon(): void {
     this.deafen();
-    this.#outQueue = [];
+    this.#outQueue = NONE;
     this.#inEnded = this.#endSent = this.outEnded = true;
     this.close();
   }
@@ -174,7 +179,7 @@ export abstract class Http2Stream {
     this.over = true;
     let left = 0;
     for (const chunk of this.#inQueue) left += chunk.length;
-    this.#inQueue = [];
+    this.#inQueue = NONE;
     if (left > 0) this.connection.credit(left);
   }
 
@@ -195,10 +200,15 @@ export abstract class Http2Stream {
       this.#owed -= chunk.length;
     }
     const sent = this.#outQueue.length > 0 ? 0 : this.#write(chunk, chunk.length);
-    if (sent < chunk.length) this.#outQueue.push(sent === 0 ? chunk : chunk.subarray(sent));
+    if (sent < chunk.length) this.#enqueue(sent === 0 ? chunk : chunk.subarray(sent));
     else if (this.connection.writable()) return true;
     this.connection.block(this);
     return false;
+  }
+
+  #enqueue(chunk: Buffer): void {
+    if (this.#outQueue === NONE) this.#outQueue = [chunk];
+    else this.#outQueue.push(chunk);
   }
 
   sendEnd(trailers?: Headers): void {

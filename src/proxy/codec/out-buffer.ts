@@ -3,6 +3,9 @@ import type { Socket } from 'node:net';
 /** Below this a copy into one buffer is cheaper than a writev of many parts (measured in suites 2.3: about 4 KB). */
 const CONCAT_BELOW = 8192;
 
+/** Those that write when the running callback is over. One for the event loop: a tick for each of them costs more than the rest. */
+const due: OutBuffer[] = [];
+
 /**
  * Gathers what is written to one socket during a turn of the event loop and writes it at once. Strings are latin1.
  * `flush` writes now; otherwise the end of the turn does.
@@ -43,7 +46,7 @@ export class OutBuffer {
     if (this.#scheduled) return;
     this.#scheduled = true;
     if (this.#wholeTurn) setImmediate(flushScheduled, this);
-    else process.nextTick(flushScheduled, this);
+    else if (due.push(this) === 1) process.nextTick(flushDue);
   }
 
   /** Grows with every write: what was pushed before is on its way and cannot be changed any more. */
@@ -87,6 +90,12 @@ export class OutBuffer {
     this.flush();
     this.#onFlushed();
   }
+}
+
+/** What one of them sets off may add others. */
+function flushDue(): void {
+  for (let i = 0; i < due.length; i++) due[i]!.endOfTurn();
+  due.length = 0;
 }
 
 function flushScheduled(out: OutBuffer): void {

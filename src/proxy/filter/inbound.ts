@@ -7,6 +7,7 @@ import type { Headers, RequestHead, ServerStream } from '../codec/stream.ts';
 import { formatDestination, parseDestination, type Destination } from '../destination.ts';
 import { Exchange, type Filter, type Handler, type Peer } from '../exchange.ts';
 import { DESTINATION_HEADER, header, strip, VERSION_HEADER, withoutHeaders, type HeaderTest } from '../headers.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { Upstreams } from '../pool/upstreams.ts';
 import { refuse } from '../refuse.ts';
 import { Attempt, giveUp, type AttemptEvents } from './forward.ts';
@@ -187,13 +188,26 @@ export interface InboundForwardOptions {
 
 /** The last step: to the app on the pod's own address, in the protocol that the caller spoke. */
 export function forwardInbound(options: InboundForwardOptions): Handler<InboundExchange> {
+  const known = new WeakMap<Destination, AppTarget>();
   return function forwardInboundHandler(exchange) {
-    const { host, port } = exchange.destination!;
-    const target = { host: options.appAddress ?? host, port };
-    const attempt = new Attempt(exchange, new AppAttempt(exchange), options.fromApp);
-    exchange.endpoint = formatDestination(target);
-    attempt.start(options.upstreams.plain(target, appKind(exchange, options.protocol(port))));
+    const destination = exchange.destination!;
+    const kind = appKind(exchange, options.protocol(destination.port));
+    let target = known.get(destination);
+    if (target === undefined || target.kind !== kind || target.pool.closed) {
+      const address = { host: options.appAddress ?? destination.host, port: destination.port };
+      target = { kind, name: formatDestination(address), pool: options.upstreams.plain(address, kind) };
+      known.set(destination, target);
+    }
+    exchange.endpoint = target.name;
+    new Attempt(exchange, new AppAttempt(exchange), options.fromApp).start(target.pool);
   };
+}
+
+/** Where the app is reached, for streams that come again. */
+interface AppTarget {
+  readonly kind: 'http1' | 'http2' | 'tcp';
+  readonly name: string;
+  readonly pool: Pool;
 }
 
 class AppAttempt implements AttemptEvents {

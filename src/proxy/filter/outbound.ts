@@ -8,9 +8,10 @@ import type { ProxyError } from '../error.ts';
 import { Exchange, type Filter, type Handler, type Peer } from '../exchange.ts';
 import { header, strip, VIA_HEADER, type HeaderTest } from '../headers.ts';
 import type { ProxyLimits } from '../limits.ts';
+import type { Pool } from '../pool/pool.ts';
 import type { Upstreams } from '../pool/upstreams.ts';
 import { refuse } from '../refuse.ts';
-import type { Directory } from '../route/directory.ts';
+import type { Directory, Found } from '../route/directory.ts';
 import type { Chosen, RoutedPort } from '../route/router.ts';
 import type { HopFields } from './hop-fields.ts';
 import { Attempt, blamesEndpoint, giveUp, type AttemptEvents } from './forward.ts';
@@ -79,6 +80,16 @@ export interface FindServiceOptions {
 
 /** Destination address first; Host only chooses among what that address is part of, so it never chooses an address. */
 export function findService({ directory, lookUp, forbidden }: FindServiceOptions): Filter<OutboundExchange> {
+  const known = new WeakMap<Destination, { readonly authority: string | undefined; readonly found: Found }>();
+  /** A connection mostly goes on to ask for what it has asked for. */
+  function find(destination: Destination, authority: string | undefined): Found {
+    const last = known.get(destination);
+    if (last !== undefined && last.authority === authority) return last.found;
+    let found = directory.byAddress(destination, authority);
+    if (found === 'unknown') found = directory.byName(destination);
+    known.set(destination, { authority, found });
+    return found;
+  }
   return (next) =>
     function findServiceFilter(exchange) {
       const { destination, head, kind } = exchange;
@@ -86,8 +97,7 @@ export function findService({ directory, lookUp, forbidden }: FindServiceOptions
         return refuse(exchange, 'MISDIRECTED', 'the request names no destination: use this port as an HTTP proxy');
       }
       const authority = kind === 'http' ? head.authority : undefined;
-      let found = directory.byAddress(destination, authority);
-      if (found === 'unknown') found = directory.byName(destination);
+      const found = find(destination, authority);
       if (typeof found === 'object') {
         exchange.routed = found;
         exchange.series = found.refused;
@@ -153,7 +163,8 @@ function tryEndpoint(
   last: ProxyError | undefined,
 ): void {
   if (exchange.tried.length >= options.limits.maxAttempts) return giveUp(exchange, last);
-  const live = chosen.balancer.pick(options.clock.now(), exchange.tried);
+  const now = exchange.tried.length === 0 ? exchange.startedMs : options.clock.now();
+  const live = chosen.balancer.pick(now, exchange.tried);
   if (live === undefined) return giveUp(exchange, last);
   const { identity, address, port } = live.endpoint;
   exchange.series = chosen.series(live);
@@ -164,8 +175,16 @@ function tryEndpoint(
   attempt.start(
     identity === undefined
       ? options.upstreams.plain({ host: address, port }, plainKind(exchange))
-      : options.upstreams.tunnel(address, identity),
+      : tunnelsOf(live, identity, options.upstreams),
   );
+}
+
+/** Kept with the endpoint: finding them by name takes longer than all else that is done to choose it. */
+function tunnelsOf(live: LiveEndpoint, identity: string, upstreams: Upstreams): Pool {
+  if (live.tunnels === undefined || live.tunnels.closed) {
+    live.tunnels = upstreams.tunnel(live.endpoint.address, identity);
+  }
+  return live.tunnels;
 }
 
 class EndpointAttempt implements AttemptEvents {

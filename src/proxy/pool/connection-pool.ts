@@ -22,10 +22,12 @@ export interface ConnectionPoolOptions {
 interface Entry {
   readonly connection: ClientConnection;
   readonly expiresAt: number;
-  /** Since when nothing runs on it; 0 while something does. */
+  /** Since when nothing runs on it, to the sweep before; 0 while something does. */
   idleSince: number;
   /** Whether it stands on the stack of connections with room. */
   offered: boolean;
+  /** Whether it is one of the pool's. */
+  kept: boolean;
 }
 
 /**
@@ -34,6 +36,7 @@ interface Entry {
  */
 export class ConnectionPool implements Pool {
   stale = 0;
+  closed = false;
   readonly #options: ConnectionPoolOptions;
   readonly #entries = new Set<Entry>();
   /** Drained ones: running streams finish, nothing new starts. */
@@ -43,7 +46,8 @@ export class ConnectionPool implements Pool {
   #dialling = 0;
   #dialled = 0;
   #failed = 0;
-  #closed = false;
+  /** When it was last looked through: idle times need not be more exact than that, and a look at the clock per request is. */
+  #now = 0;
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
@@ -53,7 +57,7 @@ export class ConnectionPool implements Pool {
     const entry = this.#withRoom();
     if (entry !== undefined) return this.#give(entry, waiter);
     const { maxWaiters, waitTimeoutMs, clock, name } = this.#options;
-    if (this.#closed) return waiter.onNoConnection(new ProxyError('CONNECT_FAILED', `${name} is being removed`));
+    if (this.closed) return waiter.onNoConnection(new ProxyError('CONNECT_FAILED', `${name} is being removed`));
     if (this.#waiters.length >= maxWaiters) {
       return waiter.onNoConnection(new ProxyError('OVERLOADED', `${maxWaiters} requests wait for ${name} already`));
     }
@@ -94,9 +98,9 @@ export class ConnectionPool implements Pool {
   #changed(entry: Entry): void {
     const { connection } = entry;
     if (connection.gone) return this.#remove(entry);
-    if (!this.#entries.has(entry)) return;
-    const { streamsPerConnection, maxConnections, clock } = this.#options;
-    if (connection.active === 0 && entry.idleSince === 0) entry.idleSince = clock.now();
+    if (!entry.kept) return;
+    const { streamsPerConnection, maxConnections } = this.#options;
+    if (connection.active === 0 && entry.idleSince === 0) entry.idleSince = this.#now;
     if (entry.offered || connection.capacity() === 0) return;
     // Above its share a shared connection is only offered when there cannot be another one
     const full = connection.active >= streamsPerConnection;
@@ -134,9 +138,10 @@ export class ConnectionPool implements Pool {
   #adopt(connection: ClientConnection): void {
     const { clock, random, maxAgeMs } = this.#options;
     this.#dialled++;
-    if (this.#closed && this.#waiters.length === 0) return connection.drain();
-    const expiresAt = clock.now() + jittered(maxAgeMs, 0.2, random);
-    const entry: Entry = { connection, expiresAt, idleSince: clock.now(), offered: false };
+    if (this.closed && this.#waiters.length === 0) return connection.drain();
+    this.#now = clock.now();
+    const expiresAt = this.#now + jittered(maxAgeMs, 0.2, random);
+    const entry: Entry = { connection, expiresAt, idleSince: this.#now, offered: false, kept: true };
     this.#entries.add(entry);
     connection.onChange = () => this.#changed(entry);
     this.#changed(entry);
@@ -164,12 +169,14 @@ export class ConnectionPool implements Pool {
 
   #remove(entry: Entry): void {
     if (!this.#entries.delete(entry)) return;
+    entry.kept = false;
     this.#withdraw(entry);
     this.#keepUntilOver(entry.connection);
     if (this.#waiters.length > 0) this.#dialMore();
   }
 
   sweep(now: number): void {
+    this.#now = now;
     for (const entry of this.#entries) {
       const idle = entry.idleSince !== 0 && now - entry.idleSince >= this.#options.idleMs;
       if (idle || now >= entry.expiresAt) this.#retire(entry);
@@ -203,14 +210,15 @@ export class ConnectionPool implements Pool {
   }
 
   close(): void {
-    this.#closed = true;
+    this.closed = true;
     this.renew();
   }
 
   destroy(): void {
-    this.#closed = true;
+    this.closed = true;
     for (const { connection } of [...this.#entries]) connection.destroy();
     for (const connection of [...this.#retired]) connection.destroy();
+    for (const entry of this.#entries) entry.kept = false;
     this.#entries.clear();
     this.#retired.clear();
     this.#roomy = [];

@@ -9,6 +9,7 @@ export class OneShotPool implements Pool {
   readonly #maxConnections: number;
   readonly #open = new Set<ClientConnection>();
   stale = 0;
+  closed = false;
   #dialling = 0;
   #dialled = 0;
   #failed = 0;
@@ -45,7 +46,9 @@ export class OneShotPool implements Pool {
 
   sweep(): void {}
   renew(): void {}
-  close(): void {}
+  close(): void {
+    this.closed = true;
+  }
 
   destroy(): void {
     for (const connection of [...this.#open]) connection.destroy();

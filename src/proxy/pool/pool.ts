@@ -25,6 +25,8 @@ export interface Pool {
   destroy(): void;
   /** Requests that met a connection which its server was just closing, and were sent again. Counted by who sends them. */
   stale: number;
+  /** Nobody may take from it any more: whoever kept it asks `Upstreams` again. */
+  readonly closed: boolean;
   /** No connection, nobody waiting, nothing being dialled. */
   readonly empty: boolean;
   describe(): PoolState;

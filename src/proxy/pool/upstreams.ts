@@ -118,7 +118,9 @@ export class Upstreams {
   sweep(now: number): void {
     for (const [key, pool] of this.#pools) {
       pool.sweep(now);
-      if (pool.empty && !key.startsWith('tunnel ')) this.#pools.delete(key);
+      if (!pool.empty || key.startsWith('tunnel ')) continue;
+      this.#pools.delete(key);
+      pool.close();
     }
     for (const pool of this.#retired) {
       pool.sweep(now);
