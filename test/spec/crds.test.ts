@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { generatedCrds } from '../../smi-crds/source/generate.ts';
+import { generatedCrds, smiPages } from '../../smi-crds/source/generate.ts';
 import { HUB_VERSIONS } from '../../src/spec/convert.ts';
 import { crdDirectory, crdFiles, type CrdSchema, loadCrds } from '../../src/spec/crds.ts';
 
@@ -28,6 +28,11 @@ test('crds: the files are what npm run crds writes', () => {
     new Map(crdFiles().map(({ path, text }) => [basename(path), text])),
     new Map([...generatedCrds()].sort(([a], [b]) => (a < b ? -1 : 1))),
   );
+});
+
+test('crds: the table of versions in docs/smi.md is what npm run crds writes', () => {
+  const { current, wanted } = smiPages();
+  assert.equal(current, wanted);
 });
 
 test('crds: every published version of every kind is served, and the newest is stored (smi.md 1.0)', () => {
