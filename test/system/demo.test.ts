@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { eventually, kubectlMissing, run, startMesh, type LocalMesh } from './local-mesh.ts';
 import { alive, descendants } from './processes.ts';
 
-/** Folders that meshes made in the temporary folder. */
-function meshFolders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('weft-run-'));
+/** The folder in the temporary folder that this mesh made for itself; other meshes may run beside it. */
+function folderOf({ child }: LocalMesh): string {
+  const pids = [child.pid ?? 0, ...descendants(child.pid ?? 0).map(({ pid }) => pid)];
+  const folders = readdirSync(tmpdir()).filter((name) => name.startsWith('weft-run-'));
+  const own = folders.map((name) => join(tmpdir(), name)).find((folder) => pids.includes(ownerOf(folder)));
+  return own ?? assert.fail(`none of ${folders.join()} is of ${pids.join()}`);
+}
+
+function ownerOf(folder: string): number {
+  try {
+    return Number(readFileSync(join(folder, 'owner'), 'utf8').split(' ')[0]);
+  } catch {
+    return 0; // of a mesh that ends just now
+  }
 }
 
 describe('demo', { skip: kubectlMissing }, () => {
@@ -71,22 +83,19 @@ describe('demo', { skip: kubectlMissing }, () => {
 });
 
 test('weft local: Ctrl-C leaves no process and no folder', async () => {
-  const before = meshFolders();
   const mesh = await startMesh([]);
+  const folder = folderOf(mesh);
   const children = descendants(mesh.child.pid ?? 0);
   assert.ok(children.length > 10, `only ${children.length} processes`);
   assert.equal(await mesh.stop(), 0);
   assert.doesNotMatch(mesh.output(), /"level":"(warn|error)"/);
   assert.deepEqual(alive(children), []);
-  assert.deepEqual(
-    meshFolders().filter((name) => !before.includes(name)),
-    [],
-  );
+  assert.equal(existsSync(folder), false);
 });
 
 test('weft local: kill -9 of npm, which started it, ends the mesh as well', async (t) => {
-  const before = meshFolders();
   const mesh = await startMesh(['--no-demo', '--isolation', 'process'], { npm: true });
+  const folder = folderOf(mesh);
   const children = descendants(mesh.child.pid ?? 0);
   t.after(() => alive(children).forEach(({ pid }) => process.kill(pid, 'SIGKILL')));
   assert.ok(children.length > 0);
@@ -94,10 +103,7 @@ test('weft local: kill -9 of npm, which started it, ends the mesh as well', asyn
   await mesh.stop();
   await eventually(async () => {
     assert.deepEqual(alive(children), []);
-    assert.deepEqual(
-      meshFolders().filter((name) => !before.includes(name)),
-      [],
-    );
+    assert.equal(existsSync(folder), false);
   });
 });
 
