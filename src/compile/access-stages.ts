@@ -53,8 +53,12 @@ export class AccessStages {
 
   #updateBindings({ identityBindings, pods, serviceAccounts }: Snapshot, running: ReadonlyMap<string, true>) {
     return this.#bindings.update([identityBindings, pods, serviceAccounts, running], (emit) => {
-      if (identityBindings.size === 0) return;
-      const podsIn = groupBy(pods, (pod) => pod.metadata.namespace);
+      const labelled = [...identityBindings.values()].filter(
+        ({ spec }) => spec?.schemes?.podLabelSelector !== undefined,
+      );
+      const namespaces = new Set(labelled.map(({ metadata }) => metadata.namespace));
+      const inOne = ({ metadata: { namespace } }: Pod) => (namespaces.has(namespace) ? namespace : undefined);
+      const podsIn = namespaces.size === 0 ? new Map<string, Pod[]>() : groupBy(pods, inOne);
       for (const [key, binding] of identityBindings) {
         const { namespace } = binding.metadata;
         const context: BindingContext = {

@@ -26,6 +26,11 @@ export function isConflict(error: unknown): boolean {
   return error instanceof KubernetesError && error.status === 409;
 }
 
+/** Whether the object as it would be is not what its schema or a webhook admits. */
+export function isInvalid(error: unknown): boolean {
+  return error instanceof KubernetesError && error.status === 422;
+}
+
 /** Whether the server no longer knows the resourceVersion that was asked for: list anew. */
 export function isGone(error: unknown): boolean {
   return error instanceof KubernetesError && error.status === 410;

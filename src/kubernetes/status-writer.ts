@@ -6,7 +6,7 @@ import { Json } from '../spec/json.ts';
 import type { SmiObject } from '../spec/read.ts';
 import { type KubernetesApi, MERGE_PATCH } from './api.ts';
 import { type Condition, conditionsOf, type FaultyCondition, type Progress } from './conditions.ts';
-import { isConflict, isNotFound } from './error.ts';
+import { isConflict, isInvalid, isNotFound } from './error.ts';
 import { pathOf, watchedKind } from './kinds.ts';
 
 export interface StatusWriterOptions {
@@ -93,6 +93,12 @@ export class StatusWriter {
     }
   }
 
+  /** An object that is older than the CRD and not what it admits cannot be written at all: its Events have to do. */
+  #unwritable(object: SmiObject, error: unknown): true {
+    this.#options.log.warn('status is refused', { object: statusKey(object), error: String(error) });
+    return true; // as good as written: the same would be refused again
+  }
+
   async #patch(object: SmiObject, conditions: readonly Condition[], signal: AbortSignal): Promise<boolean> {
     const { uid } = object.metadata; // refuses to write into another object of the same name
     const body = { metadata: { uid }, status: { conditions } };
@@ -102,6 +108,7 @@ export class StatusWriter {
       return true;
     } catch (error) {
       if (isConflict(error)) return false;
+      if (isInvalid(error)) return this.#unwritable(object, error);
       if (!isNotFound(error)) throw error;
       this.#options.log.debug('object is gone, or its CRD has no status', { object: statusKey(object) });
       return false;

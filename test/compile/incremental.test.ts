@@ -119,3 +119,42 @@ test('compiler: proxies of one namespace share every resource but their own two'
   assert.deepEqual(different, ['workload', 'inbound']);
   assert.equal(one.size, other.size);
 });
+
+test('compiler: a label of a pod changes the policy of those that a binding opened to it, and of nobody else', () => {
+  const { apply } = shop();
+  const pod = (labels: string) => `
+apiVersion: v1
+kind: Pod
+metadata: { name: web-1, namespace: shop, uid: web-1, labels: ${labels}, annotations: { weft.dev/injected: 'true' } }
+spec: { serviceAccountName: web, containers: [{ name: app }] }
+status: { phase: Running, podIP: 10.0.0.10 }
+`;
+  const before = apply(`
+apiVersion: access.smi-spec.io/v1alpha4
+kind: IdentityBinding
+metadata: { name: callers, namespace: shop }
+spec: { schemes: { podLabelSelector: { matchLabels: { tier: front } } } }
+---
+apiVersion: access.smi-spec.io/v1alpha4
+kind: TrafficTarget
+metadata: { name: to-api, namespace: shop }
+spec:
+  destination: { kind: ServiceAccount, name: api }
+  sources: [{ kind: IdentityBinding, name: callers }]
+  rules: [{ kind: TCPRoute, name: any }]
+---
+apiVersion: specs.smi-spec.io/v1alpha4
+kind: TCPRoute
+metadata: { name: any, namespace: shop }
+spec: { matches: { ports: [] } }
+`);
+  const opened = apply(pod('{ app: web, tier: front }'));
+  for (const proxy of opened.configs.keys()) {
+    assert.deepEqual(changed(before, opened, proxy), proxy === 'shop/api-1' ? ['inbound'] : [], proxy);
+  }
+  const rules = ({ mesh }: CompileResult) => mesh.workloads.get('shop/api-1')?.inbound.rules.map((rule) => rule.pods);
+  assert.deepEqual([rules(before), rules(opened)], [[], [['web-1']]]);
+  const other = apply(pod('{ app: web, tier: front, other: label }'));
+  assert.equal(other.configs, opened.configs, 'a label that nobody asks for');
+  assert.deepEqual(rules(apply(pod('{ app: web }'))), []);
+});

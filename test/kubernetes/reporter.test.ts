@@ -279,6 +279,23 @@ test('reporter: a CRD without status subresource costs nothing but the status', 
   assert.equal(events().length, 1);
 });
 
+test('reporter: an object that the CRD does not admit any more is tried once per change, and holds up nothing', async (t) => {
+  const { server, say, events, writes, log } = await started(t);
+  server.intercept = (request, response) => {
+    if (request.path.endsWith('/status')) fail(response, 422, 'Invalid', 'spec.backends[0].weight: must be an integer');
+    return request.path.endsWith('/status');
+  };
+  await say(finding());
+  const before = writes();
+  await say(finding());
+  assert.equal(writes(), before);
+  assert.equal(events().length, 1);
+  assert.equal(log.count('status is refused'), 1);
+  server.intercept = () => false;
+  await say();
+  assert.equal(writes(), before + 1);
+});
+
 test('reporter: an Event names object, field, code, and what to do', async (t) => {
   const { server, say, events } = await started(t);
   await say(finding());

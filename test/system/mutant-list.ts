@@ -23,8 +23,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'source-namespace-elsewhere',
     file: 'src/compile/traffic-target.ts',
-    line: 'identityOf(source, source.namespace || target.metadata.namespace, `spec.sources[${i}]`, context, report),',
-    becomes: "identityOf(source, source.namespace || 'default', `spec.sources[${i}]`, context, report),",
+    line: 'identitiesOf(source, source.namespace || target.metadata.namespace, `spec.sources[${i}]`, context, report),',
+    becomes: "identitiesOf(source, source.namespace || 'default', `spec.sources[${i}]`, context, report),",
     why: "a source without namespace is looked for in `default`, not in the target's own (A4)",
     first: ['TT-44', 'TT-22'],
   },
@@ -105,8 +105,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'rule-loses-its-ports',
     file: 'src/compile/inbound.ts',
-    line: 'return [{ name, principals, ...(ports && { ports }), ...(http && { http }) }];',
-    becomes: 'return [{ name, principals, ...(http === undefined && ports && { ports }), ...(http && { http }) }];',
+    line: 'return [{ name, principals, ...(pods.length > 0 && { pods }), ...(ports && { ports }), ...(http && { http }) }];',
+    becomes:
+      'return [{ name, principals, ...(pods.length > 0 && { pods }), ...(http === undefined && ports && { ports }), ...(http && { http }) }];',
     why: 'in a target with both layers the ports do not count (A6)',
     first: ['TT-34'],
   },
@@ -139,8 +140,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'grants-never-recomputed',
     file: 'src/compile/access-stages.ts',
-    line: 'emit(account, grants, () => grants);',
-    becomes: 'emit(account, [], () => grants);',
+    line: 'if (grants.length > 0) emit(key, grants, () => grants);',
+    becomes: 'if (grants.length > 0) emit(key, [], () => grants);',
     why: 'what was granted first stays, whatever happens to the targets',
     first: ['TT-23', 'TT-33'],
   },
