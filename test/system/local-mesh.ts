@@ -57,7 +57,7 @@ export async function startMesh(
     child,
     kubeconfig,
     output: () => output,
-    async printed(pattern, timeoutMs = 60_000) {
+    async printed(pattern, timeoutMs = 120_000) {
       const deadline = AbortSignal.timeout(timeoutMs);
       for (;;) {
         const match = pattern.exec(output);

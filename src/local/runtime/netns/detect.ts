@@ -24,7 +24,7 @@ export function unshareArguments(rootless: boolean): string[] {
 
 function attempt(args: readonly string[], input: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const child = execFile('unshare', args, { timeout: 5000 }, (error, _stdout, stderr) => {
+    const child = execFile('unshare', args, { timeout: 20_000 }, (error, _stdout, stderr) => {
       if (error === null) resolve(undefined);
       else if ((error as NodeJS.ErrnoException).code === 'ENOENT') resolve('unshare (util-linux) not found');
       else resolve(stderr.trim().split('\n').at(-1) || error.message);
