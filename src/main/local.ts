@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock as clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { runOnTopOf, type Task } from '../base/run-all.ts';
+import { restartable, type Restartable } from '../base/restartable.ts';
+import { runOnTopOf } from '../base/run-all.ts';
 import { until, WatchSource } from '../base/watch.ts';
 import type { HostPort } from '../cli/arguments.ts';
 import type { LocalOptions } from '../cli/local.ts';
@@ -39,6 +40,8 @@ export interface LocalMesh {
   readonly isolationReason: string;
   readonly client: ApiClient;
   readonly runtime: Runtime;
+  /** Stops and starts the controller; the proxies go on meanwhile. */
+  readonly controller: Pick<Restartable, 'stop' | 'start'>;
 }
 
 /** `weft local`: a whole mesh on this machine, with a demo to look at. */
@@ -128,18 +131,11 @@ export async function runLocal(
       },
     });
     pods.streams = runtime.streams;
-    const mesh: LocalMesh = {
-      kubeconfig,
-      isolation: isolation.kind,
-      isolationReason: choice.reason,
-      client: api.client,
-      runtime,
-    };
-
-    const controller: Task = async (stop) => {
+    const controller = restartable(async (stop, up) => {
       const controllerOptions = {
         kubeconfig,
-        listen: { host: '127.0.0.1', port: 0 },
+        // Started again, it is where the sidecars look for it
+        listen: { host: '127.0.0.1', port: controllerAddress.current()?.port ?? 0 },
         admin: { host: '127.0.0.1', port: 0 },
         trustDomain: 'cluster.local',
         clusterDomain: 'cluster.local',
@@ -151,7 +147,19 @@ export async function runLocal(
         webhookUrl: 'https://127.0.0.1:0',
         bundleFile,
       };
-      await runController(controllerOptions, log, (address) => controllerAddress.set(address), stop);
+      const ready = (address: HostPort) => {
+        controllerAddress.set(address);
+        up();
+      };
+      await runController(controllerOptions, log, ready, stop);
+    });
+    const mesh: LocalMesh = {
+      kubeconfig,
+      isolation: isolation.kind,
+      isolationReason: choice.reason,
+      client: api.client,
+      runtime,
+      controller,
     };
     closeApi = undefined; // from here on it ends with the rest
     // The API server stops last: the controller hands its lease back, and what becomes of the pods is written
@@ -164,7 +172,7 @@ export async function runLocal(
             { clock, random, log },
             stop,
           ),
-        controller,
+        (stop) => controller.run(stop),
         (stop) => runtime.run(stop),
         async (stop) => {
           await until(controllerAddress, () => true, stop);

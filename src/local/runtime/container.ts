@@ -81,6 +81,14 @@ export class ContainerRunner {
     return this.state.running !== undefined;
   }
 
+  /** Kills this run as a crash would; the restart policy decides what follows. Resolves when it has ended. */
+  async crash(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    child.kill('SIGKILL');
+    await child.exit;
+  }
+
   /** Runs until the container has ended for good. Never rejects. */
   async run(): Promise<void> {
     while (this.#stopping === undefined && !this.done) {

@@ -16,6 +16,8 @@ export interface Runtime {
   readonly streams: PodStreams;
   /** Meshed pods that run or are to run, by `namespace/name`: whether their sidecar is ready. */
   sidecars(): ReadonlyMap<string, boolean>;
+  /** Kills the sidecar of a pod, which is started again as after any crash. Resolves when it has ended. */
+  crashSidecar(namespace: string, name: string): Promise<void>;
 }
 
 interface Running {
@@ -116,6 +118,11 @@ export function createRuntime(options: RuntimeOptions): Runtime {
     void known.end.then(() => forget(known.runner));
   }
 
+  const runnerOf = (namespace: string, name: string) => {
+    const pod = client.get(PODS, namespace, name);
+    return pod === undefined ? undefined : runners.get(pod.metadata.uid ?? '')?.runner;
+  };
+
   return {
     sidecars() {
       const meshed = [...runners.values()].filter(({ runner, over }) => !over && runner.sidecarReady !== undefined);
@@ -126,10 +133,12 @@ export function createRuntime(options: RuntimeOptions): Runtime {
         }),
       );
     },
-    streams: podStreams((namespace, name) => {
-      const pod = client.get(PODS, namespace, name);
-      return pod === undefined ? undefined : runners.get(pod.metadata.uid ?? '')?.runner;
-    }),
+    streams: podStreams(runnerOf),
+    async crashSidecar(namespace, name) {
+      const sidecar = runnerOf(namespace, name)?.containers.sidecar;
+      if (sidecar === undefined) throw new Error(`pod ${namespace}/${name} runs no sidecar`);
+      await sidecar.crash();
+    },
     async run(signal) {
       const unwatch = client.watch(PODS, onEvent);
       for (const pod of client.list(PODS) as readonly Pod[]) look(pod);
