@@ -19,6 +19,11 @@ export const GROUPS = {
   'split-matches': 'splits that hold for some requests only',
   'split-per-request': 'a split is decided for each request',
   'split-access': 'a split whose backends allow different callers',
+  conversion: 'what an object means when other versions read and write it',
+  'identity-binding': 'callers and destinations named by IdentityBindings',
+  status: 'conditions that say what became of an object',
+  'whole-mesh': 'what holds while parts of the mesh start, stop or are busy',
+  community: 'the 24 steps of the community suite of 2021, by meaning (docs/smi.md 3)',
 } as const;
 export type Group = keyof typeof GROUPS;
 
@@ -28,13 +33,19 @@ export type Group = keyof typeof GROUPS;
  */
 export interface Case {
   readonly id: string;
-  /** Number of the check in docs/smi.md 6. */
+  /** Number of the check in docs/smi.md 6; 0 = none, the case is of the community suite. */
   readonly check: number;
   readonly title: string;
   readonly tags: readonly Tag[];
   readonly api: Api;
   readonly group: Group;
   readonly needs?: readonly Need[];
+  /** API versions, as `split/v1alpha1`, that the case is about: it is skipped where the mesh does not claim to serve them. */
+  readonly serves?: readonly string[];
+  /** What has to come first, before this check can be written: the case has no steps and is never played. */
+  readonly waitsFor?: string;
+  /** It disturbs everything else, so it plays last and by itself. */
+  readonly alone?: true;
   /** Where it plays: `policy` denies unless a TrafficTarget allows, `split` lets everything through. */
   readonly home: 'policy' | 'split' | 'none';
   readonly steps: readonly Step[];
@@ -45,14 +56,46 @@ export type Step =
   | { readonly remove: readonly KubeObject[] }
   /** All of it must hold together within the propagation bound, and then stay so. */
   | { readonly expect: readonly Traffic[] }
-  /** The API server's verdict about one object, which is removed again. */
-  | { readonly admission: KubeObject; readonly is: 'admitted' | 'refused'; readonly mentions?: string }
+  /** Pods of the case's own, each with a Service of its name; the case goes on when they are ready. */
+  | { readonly pods: readonly CasePod[] }
+  /** A JSON merge patch, as a client of that version sends it. */
+  | { readonly patch: KubeObject; readonly with: object; readonly as?: string }
+  /** Reads the object in that version and writes back what it read, as a client does that knows no other. */
+  | { readonly rewrite: KubeObject; readonly as: string }
+  /** What a client of that version reads: at least this. */
+  | { readonly read: KubeObject; readonly as: string; readonly holds: object }
+  /** The weights that a client of that version reads: equal to these, or at least in this ratio. */
+  | {
+      readonly weights: KubeObject;
+      readonly as: string;
+      readonly equal?: readonly number[];
+      readonly ratio?: readonly number[];
+    }
+  /** Written in its own version, read and written back in all others, an object is the same. */
+  | { readonly everyVersion: readonly KubeObject[] }
+  /** The API server's verdict about one object, which is removed again. `strict`: unknown fields are refused, as for kubectl. */
+  | {
+      readonly admission: KubeObject;
+      readonly is: 'admitted' | 'refused';
+      readonly mentions?: string;
+      readonly strict?: true;
+    }
+  /** The object is refused, or the API server warns of it. */
+  | { readonly refusedOrWarned: KubeObject; readonly mentions: string }
+  /** The objects are gone. */
+  | { readonly absent: readonly KubeObject[] }
+  /** A condition of that name (of the capability file's `conditions`) has this status, for the object as it is now. */
+  | { readonly condition: KubeObject; readonly name: ConditionName; readonly is: boolean; readonly mentions?: string }
+  /** A step of the community suite has been passed. */
+  | { readonly passed: string }
   /** An Event (or condition) about an object of the case names this. */
   | { readonly event: KubeObject; readonly mentions: string }
   /** The object is refused, or else it does no harm (steps that follow show it) and an Event says why. */
   | { readonly refusedOrEvent: KubeObject; readonly mentions: string }
-  /** Discovery lists these kinds. */
+  /** Discovery lists these kinds, in the version that cases are written in. */
   | { readonly kinds: readonly KindNames[] }
+  /** Discovery lists every version that the mesh claims, each with its kinds. */
+  | { readonly versions: Readonly<Record<string, readonly string[]>> }
   /** `kubectl get` shows a column of this name with this value. */
   | { readonly column: { readonly of: KubeObject; readonly name: string; readonly value: string } }
   /** Creation times have a resolution of one second: what must be younger waits. */
@@ -60,12 +103,26 @@ export type Step =
   /** Anything that is not data: what is held open, or goes on, while objects change. */
   | { readonly play: string };
 
+/** A pod of one case. Names begin with `$id-`. */
+export interface CasePod {
+  readonly name: string;
+  /** ServiceAccount; the pod's own name by default. */
+  readonly account?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Its readiness probe never succeeds: the case goes on when it runs. */
+  readonly unready?: true;
+}
+
+export type ConditionName = 'accepted' | 'resolved' | 'conflicted' | 'programmed';
+
 export interface KindNames {
   readonly group: keyof typeof API_GROUPS;
   readonly kind: string;
   readonly plural: string;
   readonly singular: string;
   readonly short: string;
+  /** Default: the version that cases are written in. */
+  readonly version?: string;
 }
 
 export const API_GROUPS = {
@@ -75,7 +132,7 @@ export const API_GROUPS = {
 } as const;
 
 /** Workloads that send. `a` and `a2` share ServiceAccount a; `other/a` has the same name in another namespace. */
-export type Actor = 'a' | 'a2' | 'c' | '$b' | '$b2' | 'other/a' | 'outsider' | 'web' | 'v1';
+export type Actor = 'a' | 'a2' | 'c' | '$b' | '$b2' | 'other/a' | 'outsider' | 'web' | 'v1' | `$id-${string}`;
 
 /** Where traffic goes. */
 export type Destination =
@@ -130,6 +187,10 @@ export type Verdict =
 export interface Arrival {
   readonly port?: number;
   readonly path?: string;
+  /** How many requests must arrive, of those that this piece of traffic sends. */
+  readonly count?: number;
+  /** Headers that must arrive as they were sent. */
+  readonly with?: readonly string[];
   /** Headers that must not arrive as they were sent. */
   readonly without?: readonly string[];
 }

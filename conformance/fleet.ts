@@ -12,6 +12,8 @@ export interface Workload {
   readonly serviceAccount: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly bypass?: true;
+  /** Its readiness probe never succeeds. */
+  readonly unready?: true;
 }
 
 /** Ports on which every test pod listens. Its Service has them too, but for 8083, and some that lead elsewhere. */
@@ -52,6 +54,8 @@ export class Fleet {
   readonly targets: readonly string[];
   readonly #options: FleetOptions;
   readonly #workloads: readonly Workload[];
+  /** Pods of single cases, by home and name. */
+  readonly #guests = new Map<string, Workload>();
   readonly #drivers = new Map<string, Driver>();
   readonly #addresses = new Map<string, string>();
 
@@ -67,7 +71,15 @@ export class Fleet {
 
   /** Whether a Service of this name belongs to a workload of that namespace. */
   workload(home: Home, name: string): Workload | undefined {
-    return this.#workloads.find((workload) => workload.home === home && workload.name === name);
+    return (
+      this.#guests.get(`${home}/${name}`) ??
+      this.#workloads.find((workload) => workload.home === home && workload.name === name)
+    );
+  }
+
+  /** The pods that all cases share, in one namespace. */
+  residents(home: Home): readonly Workload[] {
+    return this.#workloads.filter((workload) => workload.home === home);
   }
 
   driver(home: Home, name: string): Driver {
@@ -86,6 +98,49 @@ export class Fleet {
     return this.#addresses.get(`${home}/${name}`) ?? '';
   }
 
+  /** Creates a pod of one case, with its Service. Resolves at once: `settled` waits for it. */
+  async addGuest(workload: Workload): Promise<void> {
+    this.#guests.set(`${workload.home}/${workload.name}`, workload);
+    await this.#createAccount(`${workload.home}/${workload.serviceAccount}`);
+    await this.#create(workload);
+  }
+
+  /** Waits until a pod is ready; one that never will be, until it runs. */
+  async settled({ home, name }: Workload): Promise<void> {
+    await this.#ready([...this.#guests.values()].filter((guest) => guest.home === home && guest.name === name));
+  }
+
+  /** The pod as the API server has it now. */
+  async pod(home: Home, name: string): Promise<PodView | undefined> {
+    const reply = await this.#options.kube.get(`/api/v1/namespaces/${this.namespace(home)}/pods/${name}`);
+    const pod = reply.code === 200 ? (reply.body as PodView) : undefined;
+    if (pod?.status?.podIP !== undefined) this.#addresses.set(`${home}/${name}`, pod.status.podIP);
+    return pod;
+  }
+
+  /** Deletes a pod of one case, and what came with it; resolves when the pod is gone. */
+  async removeGuest(home: Home, name: string): Promise<void> {
+    const key = `${home}/${name}`;
+    const guest = this.#guests.get(key);
+    if (guest === undefined) return;
+    const { kube, readyWithinMs, signal } = this.#options;
+    const namespace = this.namespace(home);
+    await this.#drivers.get(key)?.close();
+    this.#drivers.delete(key);
+    await kube.remove({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace } });
+    await kube.remove({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace } });
+    const deadline = Date.now() + readyWithinMs;
+    while ((await this.pod(home, name)) !== undefined && Date.now() < deadline) await sleep(100, undefined, { signal });
+    if (!this.#workloads.some((other) => other.home === home && other.serviceAccount === guest.serviceAccount))
+      await kube.remove({
+        apiVersion: 'v1',
+        kind: 'ServiceAccount',
+        metadata: { name: guest.serviceAccount, namespace },
+      });
+    this.#guests.delete(key);
+    this.#addresses.delete(key);
+  }
+
   /** Creates everything and waits until every pod is ready. Throws an Error that says which is not, and why. */
   async start(): Promise<void> {
     const { kube, capabilities } = this.#options;
@@ -100,7 +155,7 @@ export class Fleet {
     const accounts = new Set(this.#workloads.map(({ home, serviceAccount }) => `${home}/${serviceAccount}`));
     await Promise.all([...accounts].map((account) => this.#createAccount(account)));
     await Promise.all(this.#workloads.map((workload) => this.#create(workload)));
-    await this.#ready();
+    await this.#ready(this.#workloads);
   }
 
   /** Ends the drivers and deletes the namespaces. Tries everything; the first error is thrown at the end. */
@@ -137,18 +192,20 @@ export class Fleet {
     }
   }
 
-  async #ready(): Promise<void> {
+  async #ready(workloads: readonly Workload[]): Promise<void> {
     const { kube, readyWithinMs, signal } = this.#options;
     const deadline = Date.now() + readyWithinMs;
     for (;;) {
       const waiting: string[] = [];
       for (const home of ['policy', 'other', 'split', 'unmeshed'] as const) {
+        const ofHome = workloads.filter((candidate) => candidate.home === home);
+        if (ofHome.length === 0) continue;
         const { body } = await kube.get(`/api/v1/namespaces/${this.namespace(home)}/pods`);
         const items = ((body as { items?: PodView[] }).items ?? []).map((pod) => [pod.metadata.name, pod] as const);
         const byName = new Map(items);
-        for (const workload of this.#workloads.filter((candidate) => candidate.home === home)) {
+        for (const workload of ofHome) {
           const pod = byName.get(workload.name);
-          if (pod?.status?.podIP !== undefined && isReady(pod))
+          if (pod?.status?.podIP !== undefined && (workload.unready === true ? runs(pod) : isReady(pod)))
             this.#addresses.set(`${home}/${workload.name}`, pod.status.podIP);
           else waiting.push(`${this.namespace(home)}/${workload.name}: ${stateOf(pod)}`);
         }
@@ -161,21 +218,34 @@ export class Fleet {
   }
 }
 
-interface PodView {
+interface ContainerView {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly restartCount?: number;
+  readonly state?: {
+    readonly running?: object;
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+  };
+}
+
+export interface PodView {
   readonly metadata: { readonly name: string };
   readonly status?: {
     readonly phase?: string;
     readonly podIP?: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-    readonly containerStatuses?: readonly {
-      readonly name: string;
-      readonly ready: boolean;
-      readonly state?: { readonly waiting?: { readonly reason?: string; readonly message?: string } };
-    }[];
+    readonly initContainerStatuses?: readonly ContainerView[];
+    readonly containerStatuses?: readonly ContainerView[];
   };
 }
 
-function isReady(pod: PodView): boolean {
+function runs(pod: PodView): boolean {
+  return (
+    pod.status?.containerStatuses?.some(({ name, state }) => name === 'app' && state?.running !== undefined) === true
+  );
+}
+
+export function isReady(pod: PodView): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
 }
 
@@ -211,7 +281,15 @@ export function service(
   };
 }
 
-function podOf({ name, serviceAccount, labels }: Workload, namespace: string, image: string, marks: Marks): KubeObject {
+/** Nobody listens there. */
+const DEAD_PORT = 9;
+
+function podOf(
+  { name, serviceAccount, labels, unready }: Workload,
+  namespace: string,
+  image: string,
+  marks: Marks,
+): KubeObject {
   const field = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
   return {
     apiVersion: 'v1',
@@ -240,7 +318,11 @@ function podOf({ name, serviceAccount, labels }: Workload, namespace: string, im
             { name: 'APP_VERSION', value: name },
           ],
           ports: [...HTTP_PORTS, TCP_PORT, TCP_FIRST_PORT].map((containerPort) => ({ containerPort })),
-          readinessProbe: { httpGet: { path: '/ready', port: 8080 }, periodSeconds: 1, failureThreshold: 30 },
+          readinessProbe: {
+            httpGet: { path: '/ready', port: unready === true ? DEAD_PORT : HTTP_PORTS[0] },
+            periodSeconds: 1,
+            failureThreshold: 30,
+          },
         },
       ],
     },

@@ -96,7 +96,11 @@ function judgeArrival(arrives: Arrival, { call, result, seen }: Observation): st
       .map(([name]) => name)
       .filter((name) => arrives.without?.includes(name));
     if (left.length > 0) return `the app received the header ${left.join(', ')}`;
+    const lost = (arrives.with ?? []).filter((name) => !(headers ?? []).some(([given]) => given === name));
+    if (lost.length > 0) return `the app did not receive the header ${lost.join(', ')}`;
   }
+  if (arrives.count !== undefined && seen.count !== arrives.count)
+    return `the app received ${seen.count} requests, not ${arrives.count}`;
   return undefined;
 }
 

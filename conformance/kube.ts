@@ -1,4 +1,4 @@
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type AgentOptions, type RequestOptions } from 'node:https';
 import { PassThrough } from 'node:stream';
 import { Exec, KubeConfig } from '@kubernetes/client-node';
@@ -19,6 +19,8 @@ export interface KubeObject {
 export interface KubeReply {
   readonly code: number;
   readonly body: unknown;
+  /** Texts of its Warning headers. */
+  readonly warnings: readonly string[];
 }
 
 /** An answer of the API server that was not expected. */
@@ -111,13 +113,20 @@ export class Kube {
         },
       });
       request.on('timeout', () => request.destroy(new Error(`${method} ${path}: no reply within 30 s`)));
-      request.on('error', reject);
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server has closed the idle connection at the moment when we took it
+        const stale = error.code === 'ECONNRESET' && request.reusedSocket;
+        if (stale) this.request(method, path, body, contentType, accept).then(resolve, reject);
+        else reject(error);
+      });
       request.on('response', (response) => {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (text += chunk));
         response.on('error', reject);
-        response.on('end', () => resolve({ code: response.statusCode ?? 0, body: parseBody(text) }));
+        response.on('end', () =>
+          resolve({ code: response.statusCode ?? 0, body: parseBody(text), warnings: warningsOf(response) }),
+        );
       });
       request.end(payload);
     });
@@ -134,12 +143,22 @@ export class Kube {
       if (created.code >= 300) throw new KubeError(`create ${object.kind} ${object.metadata.name}`, created);
       return;
     }
-    const patched = await this.request('PATCH', pathOf(object), object, 'application/merge-patch+json');
+    const patched = await this.patch(object, object);
     if (patched.code >= 300) throw new KubeError(`patch ${object.kind} ${object.metadata.name}`, patched);
   }
 
-  create(object: KubeObject): Promise<KubeReply> {
-    return this.request('POST', pathOf(object, true), object);
+  /** `strict`: fields that the schema does not know are refused, as kubectl has it. */
+  create(object: KubeObject, strict = false): Promise<KubeReply> {
+    return this.request('POST', pathOf(object, true) + (strict ? '?fieldValidation=Strict' : ''), object);
+  }
+
+  /** JSON merge patch. */
+  patch(object: KubeObject, change: unknown): Promise<KubeReply> {
+    return this.request('PATCH', pathOf(object), change, 'application/merge-patch+json');
+  }
+
+  replace(object: KubeObject): Promise<KubeReply> {
+    return this.request('PUT', pathOf(object), object);
   }
 
   /** Deletes; an object that is not there is fine. */
@@ -149,12 +168,13 @@ export class Kube {
       throw new KubeError(`delete ${object.kind} ${object.metadata.name}`, reply);
   }
 
-  /** Runs a command in the pod's container `app`. `onEnd` is told why it ended. */
+  /** Runs a command in a container of the pod. `onEnd` is told why it ended. */
   async exec(
     namespace: string,
     pod: string,
     command: readonly string[],
     onEnd: (why: string) => void,
+    container = 'app',
   ): Promise<ExecStreams> {
     const stdin = new PassThrough();
     const stdout = new PassThrough();
@@ -164,7 +184,7 @@ export class Kube {
     const socket = await new Exec(this.#config).exec(
       namespace,
       pod,
-      'app',
+      container,
       [...command],
       stdout,
       stderr,
@@ -182,6 +202,11 @@ export interface ExecStreams {
   readonly stdin: PassThrough;
   readonly stdout: PassThrough;
   close(): void;
+}
+
+/** RFC 7234 5.5: code, agent, and a quoted text. */
+function warningsOf({ headersDistinct }: IncomingMessage): string[] {
+  return (headersDistinct['warning'] ?? []).map((value) => /^\d{3} \S+ "(.*)"$/.exec(value)?.[1] ?? value);
 }
 
 function parseBody(text: string): unknown {

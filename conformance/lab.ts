@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Capabilities } from './capabilities.ts';
-import { fill, type Actor, type Case, type Destination, type Traffic } from './case.ts';
+import { fill, type Actor, type Case, type CasePod, type Destination, type Traffic } from './case.ts';
+import type { Controls } from './controls.ts';
 import type { Driver } from './driver.ts';
-import type { Fleet, Home } from './fleet.ts';
+import type { Fleet, Home, Workload } from './fleet.ts';
 import { judge, type Finding, type Observation } from './judge.ts';
 import type { Kube, KubeObject } from './kube.ts';
 import { shares } from './judge.ts';
@@ -18,8 +19,12 @@ export interface LabOptions {
   readonly alpha: number;
   /** The workloads that `$b` and `$b2` stand for. */
   readonly targets: readonly string[];
+  readonly controls?: Controls;
   readonly signal: AbortSignal;
 }
+
+/** What the case is about cannot be brought about here; the message says why. It is skipped, and counted. */
+export class CaseSkipped extends Error {}
 
 /** An expectation did not come true. */
 export class CaseFailure extends Error {}
@@ -38,6 +43,12 @@ export class Lab {
   readonly capabilities: Capabilities;
   readonly signal: AbortSignal;
   readonly evidence: string[] = [];
+  readonly controls: Controls;
+  /** Versions of SMI's APIs that the case has spoken. */
+  readonly versions = new Set<string>();
+  /** Steps of the community suite that it has passed. */
+  readonly passed: string[] = [];
+  readonly #guests: Workload[] = [];
   readonly #options: LabOptions;
   readonly #values: Readonly<Record<string, string>>;
   readonly #applied = new Map<string, KubeObject>();
@@ -48,6 +59,7 @@ export class Lab {
     this.kube = options.kube;
     this.capabilities = options.capabilities;
     this.signal = options.signal;
+    this.controls = options.controls ?? {};
     const { fleet, subject, targets } = options;
     this.#values = {
       id: subject.id.toLowerCase(),
@@ -58,6 +70,9 @@ export class Lab {
       domain: options.capabilities.clusterDomain,
       b: targets[0] ?? '',
       b2: targets[1] ?? '',
+      spiffeOfA: options.capabilities.spiffeId
+        .replace('{namespace}', fleet.namespace('policy'))
+        .replace('{serviceAccount}', 'a'),
     };
   }
 
@@ -68,7 +83,66 @@ export class Lab {
     const { versions } = this.capabilities;
     const key = group.replace('.smi-spec.io', '') as keyof typeof versions;
     const apiVersion = version === undefined && group.includes('.') ? `${group}/${versions[key]}` : filled.apiVersion;
+    if (group.endsWith('.smi-spec.io')) this.versions.add(apiVersion);
     return { ...filled, apiVersion, metadata: { namespace: this.#values['ns'] ?? '', ...filled.metadata } };
+  }
+
+  /** The same object, as clients of another version of its API name it. */
+  objectAs(object: KubeObject, version: string): KubeObject {
+    const [group = ''] = object.apiVersion.split('/');
+    return this.object({ ...object, apiVersion: `${group}/${version}` });
+  }
+
+  /** The case's names filled in. */
+  filled<T>(data: T): T {
+    return fill(data, this.#values);
+  }
+
+  text(text: string): string {
+    return fill(text, this.#values);
+  }
+
+  /** Creates pods of the case's own and waits until they are ready. */
+  async pods(pods: readonly CasePod[]): Promise<void> {
+    const added = await Promise.all(pods.map((pod) => this.addPod(pod)));
+    await Promise.all(added.map((workload) => this.#options.fleet.settled(workload)));
+  }
+
+  /** Creates a pod of the case's own; its start goes on. */
+  async addPod(pod: CasePod): Promise<Workload> {
+    const { name, account = name, labels, unready } = fill(pod, this.#values);
+    const workload: Workload = {
+      home: this.home,
+      name,
+      serviceAccount: account,
+      ...(labels === undefined ? {} : { labels }),
+      ...(unready === undefined ? {} : { unready }),
+    };
+    this.#guests.push(workload);
+    await this.#options.fleet.addGuest(workload);
+    return workload;
+  }
+
+  async removePod({ home, name }: Workload): Promise<void> {
+    await this.#options.fleet.removeGuest(home, name);
+    this.#guests.splice(
+      this.#guests.findIndex((guest) => guest.home === home && guest.name === name),
+      1,
+    );
+  }
+
+  /** Pods of the case's own, as they were made. */
+  get guests(): readonly Workload[] {
+    return this.#guests;
+  }
+
+  get fleet(): Fleet {
+    return this.#options.fleet;
+  }
+
+  /** The namespace that the case plays in. */
+  get home(): Home {
+    return this.#options.subject.home === 'policy' ? 'policy' : 'split';
   }
 
   async apply(objects: readonly KubeObject[]): Promise<void> {
@@ -77,6 +151,11 @@ export class Lab {
       this.#applied.set(`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, object);
       await this.kube.apply(object);
     }
+  }
+
+  /** Remembers an object that somebody else has made, so that it is removed with the others. */
+  adopt(object: KubeObject): void {
+    this.#applied.set(`${object.kind}/${object.metadata.namespace}/${object.metadata.name}`, object);
   }
 
   async remove(objects: readonly KubeObject[]): Promise<void> {
@@ -93,10 +172,17 @@ export class Lab {
     this.#applied.clear();
   }
 
+  async removePods(): Promise<void> {
+    await Promise.all(
+      this.#guests.splice(0).map(({ home, name }) => this.fleet.removeGuest(home, name).catch(() => undefined)),
+    );
+  }
+
   driver(actor: Actor): Driver {
     const name = fill<string>(actor, this.#values);
     if (name === 'outsider') return this.#options.fleet.driver('unmeshed', 'outsider');
     if (name.startsWith('other/')) return this.#options.fleet.driver('other', name.slice('other/'.length));
+    if (this.#options.fleet.workload(this.home, name) !== undefined) return this.#options.fleet.driver(this.home, name);
     const home = name === 'web' || name === 'v1' ? 'split' : 'policy';
     return this.#options.fleet.driver(home, name);
   }
@@ -256,7 +342,7 @@ export class Lab {
   #place(text: string): [Home, string] {
     const [first = '', second] = text.split('/');
     if (second !== undefined) return [first as Home, second];
-    return [this.#options.subject.home === 'policy' ? 'policy' : 'split', first];
+    return [this.home, first];
   }
 
   /** The test pod that traffic to this place ends at, where it is a single one. */
@@ -266,7 +352,7 @@ export class Lab {
   }
 
   #workloadOf(app: string): [Home, string] | undefined {
-    for (const home of ['split', 'policy'] as const)
+    for (const home of [this.home, 'split', 'policy'] as const)
       if (this.#options.fleet.workload(home, app) !== undefined) return [home, app];
     return undefined;
   }

@@ -1,7 +1,11 @@
 import { everything, account, rule, split, target } from './cases/objects.ts';
 import type { Traffic } from './case.ts';
+import { isReady } from './fleet.ts';
 import { complete, describeTally, forbidden } from './judge.ts';
+import { pathOf, type KubeObject } from './kube.ts';
 import type { Lab } from './lab.ts';
+import { quantity } from './object-steps.ts';
+import { WHOLE_MESH_PLAYS } from './whole-mesh-plays.ts';
 import type { CallResult } from './testapp/protocol.ts';
 
 /** Cases that are no data: something is held open, or goes on, while objects change. */
@@ -12,6 +16,8 @@ export const PLAYS: Readonly<Record<string, Play>> = {
   'pods-stay-ready': podsStayReady,
   'weights-under-load': weightsUnderLoad,
   canary,
+  'stored-in-the-oldest-version': storedInTheOldestVersion,
+  ...WHOLE_MESH_PLAYS,
 };
 
 const toB: Traffic = { from: 'a', to: { service: '$b' }, is: 'allowed' };
@@ -60,14 +66,12 @@ async function revokeLiveConnections(lab: Lab): Promise<void> {
 
 /** Check 51. The pods have been probed, in deny mode, ever since they started. */
 async function podsStayReady(lab: Lab): Promise<void> {
-  const { metadata } = lab.object(everything);
-  const { body } = await lab.kube.get(`/api/v1/namespaces/${metadata.namespace}/pods`);
-  const { items = [] } = body as {
-    items?: { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } }[];
-  };
-  for (const { metadata: pod, status } of items) {
-    const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status;
-    lab.check(ready === 'True', `pod ${pod.name} is ready: ${ready}`);
+  for (const { name } of lab.fleet.residents(lab.home)) {
+    const pod = await lab.fleet.pod(lab.home, name);
+    lab.check(
+      pod !== undefined && isReady(pod),
+      `pod ${name} is ready: ${JSON.stringify(pod?.status?.conditions ?? [])}`,
+    );
   }
 }
 
@@ -102,6 +106,46 @@ async function canary(lab: Lab): Promise<void> {
   } finally {
     noneFailed(lab, await finish());
   }
+}
+
+interface CrdView extends KubeObject {
+  readonly spec: { readonly versions: readonly { readonly name: string; readonly storage: boolean }[] };
+}
+
+/**
+ * Check 20: what an older mesh has left behind. The CRD is made to store the oldest version, a split is written, and the
+ * CRD is put back, as an upgrade does it: the object lies there in the old form and is read by the new mesh.
+ */
+async function storedInTheOldestVersion(lab: Lab): Promise<void> {
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io';
+  const storing = async (version: string) => {
+    const crd = (await lab.kube.get(path)).body as CrdView;
+    const versions = crd.spec.versions.map((each) => ({ ...each, storage: each.name === version }));
+    const reply = await lab.kube.request('PUT', path, { ...crd, spec: { ...crd.spec, versions } });
+    lab.check(
+      reply.code < 300,
+      `the CRD stores ${version}: ${reply.code} ${reply.code < 300 ? '' : JSON.stringify(reply.body)}`,
+    );
+  };
+  const before = ((await lab.kube.get(path)).body as CrdView).spec.versions.find(({ storage }) => storage)?.name ?? '';
+  const object = { ...split('split', ROOT, { v1: 1, v2: 3 }), apiVersion: 'split.smi-spec.io/v1alpha1' };
+  try {
+    await storing('v1alpha1');
+    await lab.apply([object]);
+    await lab.expect([{ ...toRoot, is: { shares: { v1: 25, v2: 75 } } }]);
+  } finally {
+    await storing(before);
+  }
+  for (const version of lab.capabilities.served.split) {
+    const { code, body } = await lab.kube.get(pathOf(lab.objectAs(object, version)));
+    const { backends = [] } = (body as { spec?: { backends?: { weight: unknown }[] } }).spec ?? {};
+    const weights = backends.map(({ weight }) => quantity(weight));
+    lab.check(
+      code === 200 && weights.join() === '1,3',
+      `read in ${version}: ${code}, weights ${weights.join(' and ')}`,
+    );
+  }
+  await lab.expect([{ ...toRoot, is: { shares: { v1: 25, v2: 75 } } }]);
 }
 
 /** Requests that go on until the function that comes back is called. */

@@ -10,6 +10,10 @@ export interface CaseResult {
   readonly group: Group;
   readonly outcome: 'passed' | 'failed' | 'skipped';
   readonly seconds: number;
+  /** Versions of SMI's APIs that it has spoken, `split.smi-spec.io/v1alpha4`. */
+  readonly versions: readonly string[];
+  /** Steps of the community suite that it has passed. */
+  readonly steps?: readonly string[];
   /** What was sent and what came of it, a line each. */
   readonly evidence: readonly string[];
   readonly failure?: string;
@@ -25,8 +29,21 @@ export interface Report {
   readonly skipped: number;
   /** The probability that a run of a right mesh fails because of chance, at most, and over how many bands it is spread. */
   readonly statistics: { readonly falseAlarm: number; readonly bands: number };
+  /** For each API version: the cases that spoke it. A case that speaks several counts for each. */
+  readonly versions: readonly VersionResult[];
+  /** The 24 steps of the community suite; undefined when none of its cases was chosen. */
+  readonly community?: { readonly passed: number; readonly of: number };
   readonly cases: readonly CaseResult[];
 }
+
+export interface VersionResult {
+  readonly version: string;
+  readonly passed: readonly string[];
+  readonly failed: readonly string[];
+  readonly skipped: readonly string[];
+}
+
+export const COMMUNITY_STEPS = 24;
 
 export function makeReport(
   mesh: string,
@@ -36,6 +53,8 @@ export function makeReport(
   cases: readonly CaseResult[],
 ): Report {
   const count = (outcome: CaseResult['outcome']) => cases.filter((result) => result.outcome === outcome).length;
+  const community = cases.filter(({ group }) => group === 'community');
+  const steps = new Set(community.flatMap((result) => result.steps ?? [])).size;
   return {
     mesh,
     started: started.toISOString(),
@@ -44,8 +63,22 @@ export function makeReport(
     failed: count('failed'),
     skipped: count('skipped'),
     statistics,
+    versions: byVersion(cases),
+    ...(community.length === 0 ? {} : { community: { passed: steps, of: COMMUNITY_STEPS } }),
     cases: [...cases].sort((a, b) => a.check - b.check || a.id.localeCompare(b.id)),
   };
+}
+
+function byVersion(cases: readonly CaseResult[]): VersionResult[] {
+  const versions = [...new Set(cases.flatMap((result) => result.versions))].sort();
+  return versions.map((version) => {
+    const ids = (outcome: CaseResult['outcome']) =>
+      cases
+        .filter((result) => result.outcome === outcome && result.versions.includes(version))
+        .map(({ id }) => id)
+        .sort();
+    return { version, passed: ids('passed'), failed: ids('failed'), skipped: ids('skipped') };
+  });
 }
 
 /** For the terminal: grouped by API, with the evidence of what failed. */
@@ -59,6 +92,9 @@ export function textReport(report: Report): string {
     for (const result of cases) lines.push(...textCase(result));
   }
   const { passed, failed, skipped, seconds, statistics } = report;
+  lines.push('', 'by API version:', ...report.versions.map(textVersion));
+  if (report.community !== undefined)
+    lines.push('', `community suite of 2021, by meaning: ${report.community.passed} of ${report.community.of} steps`);
   lines.push(
     '',
     `shares: ${statistics.bands} bands, at most ${statistics.falseAlarm * 100} % false alarms for the whole run`,
@@ -67,7 +103,14 @@ export function textReport(report: Report): string {
   return lines.join('\n').trimStart() + '\n';
 }
 
-const MARKS = { passed: 'ok  ', failed: 'FAIL', skipped: 'skip' } as const;
+function textVersion({ version, passed, failed, skipped }: VersionResult): string {
+  const of = passed.length + failed.length;
+  const left = skipped.length === 0 ? '' : `, ${skipped.length} skipped`;
+  const wrong = failed.length === 0 ? '' : `; failed: ${failed.join(', ')}`;
+  return `  ${version.padEnd(28)} ${of === 0 ? 'not judged' : `${passed.length} of ${of} passed`}${left}${wrong}`;
+}
+
+export const MARKS = { passed: 'ok  ', failed: 'FAIL', skipped: 'skip' } as const;
 
 function textCase({ id, title, tags, outcome, seconds, skippedBecause, failure, evidence }: CaseResult): string[] {
   const head = `  ${MARKS[outcome]} ${id.padEnd(8)} ${title} [${tags.join(', ')}]`;

@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Capabilities } from './capabilities.ts';
+import { NEEDS, type ApiGroup, type Capabilities, type Need } from './capabilities.ts';
 import { bandsOf, type Case } from './case.ts';
 import { CASES } from './cases/all.ts';
+import { controlsOf, metBy, type Controls } from './controls.ts';
 import { Fleet } from './fleet.ts';
+import { htmlReport } from './html-report.ts';
 import { Kube } from './kube.ts';
 import { describe, runCase } from './run-case.ts';
-import { junitReport, makeReport, yamlReport, type CaseResult, type Report } from './report.ts';
+import { junitReport, makeReport, MARKS, yamlReport, type CaseResult, type Report } from './report.ts';
 import { alphaPerBand, RUN_FALSE_ALARM } from './statistics.ts';
 
 export interface ConformanceOptions {
@@ -21,6 +23,9 @@ export interface ConformanceOptions {
   /** Files to write. */
   readonly junit?: string;
   readonly yaml?: string;
+  readonly html?: string;
+  /** How parts of the mesh are stopped and started; before what the capability file says about it. */
+  readonly controls?: Controls;
   /** How many cases play at once. Default 8. */
   readonly parallel?: number;
   /** How long the test pods may take to become ready. Default 120 s. */
@@ -40,18 +45,27 @@ export async function runConformance(options: ConformanceOptions): Promise<Repor
   const started = new Date();
   const began = performance.now();
   const chosen = selectCases(options.filter);
-  const playable = chosen.filter((subject) => skipReason(subject, capabilities) === undefined);
+  const kube = await Kube.connect(options.kubeconfig);
+  const controls = { ...controlsOf(capabilities, kube, signal), ...options.controls };
+  const playable = chosen.filter((subject) => skipReason(subject, capabilities, controls) === undefined);
   const skipped = chosen.flatMap((subject) => {
-    const skippedBecause = skipReason(subject, capabilities);
+    const skippedBecause = skipReason(subject, capabilities, controls);
     return skippedBecause === undefined ? [] : [skippedResult(subject, skippedBecause)];
   });
   const bands = playable.reduce((sum, subject) => sum + bandsOf(subject), 0);
-  const played = playable.length === 0 ? [] : await playAll(playable, alphaPerBand(bands), options);
+  let played: CaseResult[] = [];
+  try {
+    if (playable.length > 0)
+      played = await playAll(playable, { ...options, kube, controls, alpha: alphaPerBand(bands) });
+  } finally {
+    kube.close();
+  }
   const statistics = { falseAlarm: RUN_FALSE_ALARM, bands };
   const seconds = (performance.now() - began) / 1000;
   const report = makeReport(capabilities.mesh, started, seconds, statistics, [...played, ...skipped]);
   if (options.junit !== undefined) writeFileSync(options.junit, junitReport(report));
   if (options.yaml !== undefined) writeFileSync(options.yaml, yamlReport(report));
+  if (options.html !== undefined) writeFileSync(options.html, htmlReport(report));
   log(`${report.passed} passed, ${report.failed} failed, ${report.skipped} skipped`);
   signal.throwIfAborted();
   return report;
@@ -70,21 +84,46 @@ export function selectCases(filter = ''): readonly Case[] {
 }
 
 /** Why a mesh with these capabilities is not asked this. */
-export function skipReason({ id, check, needs }: Case, { has, notClaimed }: Capabilities): string | undefined {
+export function skipReason(
+  { id, check, needs = [], serves = [], waitsFor }: Case,
+  { has, notClaimed, served, conditions }: Capabilities,
+  controls: Controls = {},
+): string | undefined {
   const reason = notClaimed[id] ?? notClaimed[String(check)];
   if (reason !== undefined) return `not claimed: ${reason}`;
-  const missing = needs?.filter((need) => !has[need]) ?? [];
-  return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;
+  if (waitsFor !== undefined) return `not written yet: ${waitsFor}`;
+  const unserved = serves.filter((version) => {
+    const [group, name = ''] = version.split('/') as [ApiGroup, string];
+    return !served[group].includes(name);
+  });
+  if (unserved.length > 0) return `not claimed to be served: ${unserved.join(', ')}`;
+  const met: readonly Need[] = [
+    ...(Object.keys(has) as (keyof typeof has)[]).filter((need) => has[need]),
+    ...metBy(controls),
+    ...(Object.keys(conditions).length === 0 ? [] : (['conditions'] as const)),
+  ];
+  const missing = needs.filter((need) => !met.includes(need));
+  return missing.length === 0 ? undefined : `needs ${missing.map((need) => `${need} (${NEEDS[need]})`).join(', ')}`;
 }
 
 function skippedResult(subject: Case, skippedBecause: string): CaseResult {
-  return { ...describe(subject), outcome: 'skipped', seconds: 0, evidence: [], skippedBecause };
+  const versions = versionsOf(subject);
+  return { ...describe(subject), outcome: 'skipped', seconds: 0, versions, evidence: [], skippedBecause };
 }
 
-async function playAll(cases: readonly Case[], alpha: number, options: ConformanceOptions): Promise<CaseResult[]> {
-  const { capabilities, log, signal } = options;
+function versionsOf({ serves = [] }: Case): string[] {
+  return serves.map((version) => version.replace('/', '.smi-spec.io/'));
+}
+
+interface PlayOptions extends ConformanceOptions {
+  readonly kube: Kube;
+  readonly controls: Controls;
+  readonly alpha: number;
+}
+
+async function playAll(cases: readonly Case[], options: PlayOptions): Promise<CaseResult[]> {
+  const { capabilities, kube, controls, alpha, log, signal } = options;
   const parallel = options.parallel ?? DEFAULT_PARALLEL;
-  const kube = await Kube.connect(options.kubeconfig);
   const fleet = new Fleet({
     kube,
     capabilities,
@@ -94,21 +133,22 @@ async function playAll(cases: readonly Case[], alpha: number, options: Conforman
     readyWithinMs: options.readyWithinMs ?? DEFAULT_READY_MS,
     signal,
   });
+  const play = async (subject: Case, targets: readonly string[]) => {
+    const result = await runCase({ subject, kube, fleet, capabilities, controls, alpha, targets, signal });
+    log(`${MARKS[result.outcome]} ${result.id} ${result.title} (${result.seconds.toFixed(1)} s)`);
+    return result;
+  };
   try {
     const began = performance.now();
     await fleet.start();
     log(`test pods ready after ${((performance.now() - began) / 1000).toFixed(1)} s`);
     await warmUp(fleet, capabilities, signal);
-    return await schedule(cases, parallel, fleet.targets, async (subject, targets) => {
-      const result = await runCase({ subject, kube, fleet, capabilities, alpha, targets, signal });
-      log(
-        `${result.outcome === 'passed' ? 'ok  ' : 'FAIL'} ${result.id} ${result.title} (${result.seconds.toFixed(1)} s)`,
-      );
-      return result;
-    });
+    const together = cases.filter((subject) => subject.alone !== true);
+    const alone = cases.filter((subject) => subject.alone === true);
+    const first = await schedule(together, parallel, fleet.targets, play);
+    return [...first, ...(await schedule(alone, 1, fleet.targets, play))];
   } finally {
     await fleet.stop().catch((error: unknown) => log(`cleaning up: ${String(error)}`));
-    kube.close();
   }
 }
 

@@ -20,6 +20,8 @@ const fence = routeGroup('fence', { fence: { path: '/fence' } });
 const fenced = target('zz-fence', { sources: [account('c')], rules: [rule(fence)] });
 const fenceHolds = http('c', '/fence', 'allowed');
 
+const CLAIMS = ['x-forwarded-client-cert', 'l5d-client-id'];
+
 export const ACCESS_CASES: readonly Case[] = [
   {
     ...about,
@@ -356,6 +358,17 @@ export const ACCESS_CASES: readonly Case[] = [
   },
   {
     ...about,
+    id: 'TT-35',
+    check: 35,
+    title: "ports of TCPRoute and UDPRoute are each protocol's own",
+    tags: ['S'],
+    group: 'access-ports',
+    needs: ['udp'],
+    waitsFor: 'the test pods speak no UDP, and no mesh that is known carries it',
+    steps: [],
+  },
+  {
+    ...about,
     id: 'TT-36',
     check: 36,
     title: 'a UDPRoute grants no TCP',
@@ -439,7 +452,14 @@ export const ACCESS_CASES: readonly Case[] = [
         expect: [
           http('c', '/', 'denied', { forged: true }),
           http('c', '/', 'denied', { forged: true, protocol: 'http2' }),
-          http('a', '/', { arrives: { without: ['x-forwarded-client-cert', 'l5d-client-id'] } }, { forged: true }),
+          http('a', '/', { arrives: { without: CLAIMS } }, { forged: true }),
+          // Whoever comes in plain has passed no sidecar that could have taken them away
+          http(
+            'outsider',
+            '/',
+            { arrives: { without: CLAIMS } },
+            { to: { pod: 'split/v1' }, direct: true, forged: true },
+          ),
         ],
       },
     ],
@@ -543,5 +563,16 @@ export const ACCESS_CASES: readonly Case[] = [
     tags: ['A15'],
     group: 'access',
     steps: [{ play: 'pods-stay-ready' }],
+  },
+  {
+    ...about,
+    id: 'TT-52',
+    check: 52,
+    title: "traffic from outside enters by the gateway's ServiceAccount, or not at all",
+    tags: ['A17'],
+    group: 'access',
+    needs: ['ingress'],
+    waitsFor: 'a gateway of the mesh, and a field of the capability file that says how it is opened',
+    steps: [],
   },
 ];

@@ -2,7 +2,7 @@ import type { Case, Step } from '../case.ts';
 import type { KubeObject } from '../kube.ts';
 import { account, everything, routeGroup, rule, service, split, target, udpRoute, withSpec } from './objects.ts';
 
-/** Checks 1 to 11 of docs/smi.md 6: what the API lists, accepts and refuses. */
+/** Checks 1, 3 and 5 to 11 of docs/smi.md 6: what the API lists, accepts and refuses. */
 
 const about = { home: 'split', group: 'admission' } as const;
 
@@ -14,10 +14,24 @@ function admitted(object: KubeObject): Step {
   return { admission: object, is: 'admitted' };
 }
 
-const valid = target('valid', { sources: [account('a')], rules: [rule(everything)], destination: account('b') });
+const valid = target('valid', {
+  sources: [account('a')],
+  rules: [rule(everything)],
+  destination: account('b', '$ns'),
+});
 
 function withRule(kind: string): KubeObject {
   return withSpec(valid, { rules: [{ kind, name: '$id-routes' }] });
+}
+
+/** A target of one of the versions before UDPRoute came. */
+function older(version: 'v1alpha1' | 'v1alpha2', kind: string): KubeObject {
+  const { destination, sources, rules } = withRule(kind)['spec'] as Record<string, unknown>;
+  const { kind: own, metadata } = valid;
+  const object = { apiVersion: `access.smi-spec.io/${version}`, kind: own, metadata };
+  return version === 'v1alpha1'
+    ? { ...object, destination, sources, specs: rules }
+    : { ...object, spec: { destination, sources, rules } };
 }
 
 function withMethod(method: string): KubeObject {
@@ -65,6 +79,30 @@ export const ADMISSION_CASES: readonly Case[] = [
   },
   {
     ...about,
+    id: 'API-01b',
+    check: 1,
+    title: 'discovery lists IdentityBinding with its names',
+    tags: ['S'],
+    api: 'apiextensions.k8s.io',
+    home: 'none',
+    serves: ['access/v1alpha4'],
+    steps: [
+      {
+        kinds: [
+          {
+            group: 'access',
+            kind: 'IdentityBinding',
+            plural: 'identitybindings',
+            singular: 'identitybinding',
+            short: 'ib',
+            version: 'v1alpha4',
+          },
+        ],
+      },
+    ],
+  },
+  {
+    ...about,
     id: 'API-03',
     check: 3,
     title: 'kubectl get trafficsplits shows the Service',
@@ -105,6 +143,21 @@ export const ADMISSION_CASES: readonly Case[] = [
       refused(withRule('Foo'), 'kind'),
       ...['HTTPRouteGroup', 'TCPRoute', 'UDPRoute'].map((kind) => admitted(withRule(kind))),
       admitted(udpRoute('udp', [53])),
+    ],
+  },
+  {
+    ...about,
+    id: 'API-07b',
+    check: 7,
+    title: 'rules of v1alpha1 and v1alpha2 do not know UDPRoute',
+    tags: ['S'],
+    api: 'access.smi-spec.io',
+    serves: ['access/v1alpha1', 'access/v1alpha2'],
+    steps: [
+      refused(older('v1alpha2', 'UDPRoute'), 'kind'),
+      admitted(older('v1alpha2', 'TCPRoute')),
+      refused(older('v1alpha1', 'UDPRoute'), 'kind'),
+      admitted(older('v1alpha1', 'TCPRoute')),
     ],
   },
   {
@@ -161,4 +214,20 @@ export const ADMISSION_CASES: readonly Case[] = [
       admitted(withWeight(1000)),
     ],
   },
+  ...['v1alpha2', 'v1alpha3', 'v1alpha4'].map((version, i): Case => {
+    const weighing = (weight: unknown) => ({ ...withWeight(weight), apiVersion: `split.smi-spec.io/${version}` });
+    return {
+      ...about,
+      id: `API-11${'bcd'[i]}`,
+      check: 11,
+      title: `weights of split/${version} are whole numbers from 0`,
+      tags: ['S'],
+      api: 'split.smi-spec.io',
+      serves: [`split/${version}`],
+      steps: [
+        ...[1.5, -1, '10'].map((weight) => refused(weighing(weight), 'weight')),
+        ...[0, 1, 1000].map((weight) => admitted(weighing(weight))),
+      ],
+    };
+  }),
 ];

@@ -414,6 +414,28 @@ const OTHER_CASES: readonly Case[] = [
   },
   {
     ...about,
+    id: 'TS-90b',
+    check: 90,
+    title: 'a pod that runs but is not ready gets nothing, as root or as backend',
+    tags: ['S9'],
+    steps: [
+      { pods: [{ name: '$id-sick', unready: true }] },
+      {
+        apply: [
+          service('root', 'v1'),
+          service('v1', 'v1'),
+          split('split', ROOT, [
+            { service: '$id-v1', weight: 1 },
+            { service: '$id-sick', weight: 1 },
+          ]),
+        ],
+      },
+      { expect: [toRoot({ each: ['v1'] }, SOME)] },
+      { expect: [toRoot({ status: 503 }, { count: 10, to: { service: '$id-sick' } })] },
+    ],
+  },
+  {
+    ...about,
     id: 'TS-91a',
     check: 91,
     title: 'raw TCP is split per connection',
@@ -484,6 +506,16 @@ const OTHER_CASES: readonly Case[] = [
       },
       { expect: [toRoot({ each: ['v1'] }, SOME)] },
     ],
+  },
+  {
+    ...about,
+    id: 'TS-94',
+    check: 94,
+    title: 'traffic that comes in by the gateway is split as well',
+    tags: ['S23'],
+    needs: ['ingress'],
+    waitsFor: 'a gateway of the mesh, and a field of the capability file that says how it is opened',
+    steps: [],
   },
   {
     ...about,

@@ -12,6 +12,7 @@ export interface ConformanceOptions {
   readonly filter?: string;
   readonly junit?: string;
   readonly yaml?: string;
+  readonly html?: string;
   readonly parallel: number;
   /** How long a settled result is watched; undefined = what the capability file says. */
   readonly stable?: number;
@@ -34,6 +35,7 @@ described by a capability file (conformance/capabilities/). Exits with 1 when a 
     .option('--filter <text>', 'only cases whose id, group or title contains this (several: with commas between)')
     .option('--junit <file>', 'write a JUnit XML report')
     .option('--yaml <file>', 'write a YAML report with the evidence of every case')
+    .option('--html <file>', 'write a page to look at, which needs nothing but itself')
     .option('--parallel <n>', 'cases at once', wholeNumber(1), 8)
     .option(
       '--stable <seconds>',

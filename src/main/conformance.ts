@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { readCapabilities, WEFT_CAPABILITIES, type Capabilities } from '../../conformance/capabilities.ts';
+import type { Controls } from '../../conformance/controls.ts';
 import { textReport, type Report } from '../../conformance/report.ts';
 import { runConformance, selectCases } from '../../conformance/run-conformance.ts';
 import type { ConformanceOptions } from '../cli/conformance.ts';
@@ -50,7 +51,11 @@ async function judgeLocal(
       // In local mode nothing but a sidecar knows cluster IPs; without namespaces nothing is captured either.
       const has = { ...capabilities.has, capture: mesh.isolation === 'netns', clusterIP: false };
       console.log(`judging a mesh on this machine, ${mesh.isolationReason}`);
-      report = await judge(options, mesh.kubeconfig, { ...capabilities, has }, stop);
+      const controls: Controls = {
+        controlPlane: mesh.controller,
+        restartProxy: (namespace, pod) => mesh.runtime.crashSidecar(namespace, pod),
+      };
+      report = await judge(options, mesh.kubeconfig, { ...capabilities, has }, stop, controls);
     },
     signal,
   );
@@ -59,18 +64,21 @@ async function judgeLocal(
 }
 
 function judge(
-  { image, filter, junit, yaml, parallel }: ConformanceOptions,
+  { image, filter, junit, yaml, html, parallel }: ConformanceOptions,
   kubeconfig: string,
   capabilities: Capabilities,
   signal: AbortSignal,
+  controls?: Controls,
 ): Promise<Report> {
   return runConformance({
     kubeconfig: readFileSync(kubeconfig, 'utf8'),
     capabilities,
+    ...(controls === undefined ? {} : { controls }),
     ...(image === undefined ? {} : { image }),
     ...(filter === undefined ? {} : { filter }),
     ...(junit === undefined ? {} : { junit }),
     ...(yaml === undefined ? {} : { yaml }),
+    ...(html === undefined ? {} : { html }),
     parallel,
     log: (line) => console.log(line),
     signal,

@@ -11,6 +11,7 @@ function reportWhere(outcome: (result: { readonly id: string; readonly group: Gr
     ...describe(subject),
     outcome: outcome(subject),
     seconds: 0,
+    versions: [],
     evidence: [],
   }));
   return makeReport('fake', new Date(0), 0, { falseAlarm: 0.001, bands: 0 }, cases);

@@ -13,6 +13,7 @@ const passed: CaseResult = {
   group: 'access',
   outcome: 'passed',
   seconds: 1.234,
+  versions: ['access.smi-spec.io/v1alpha3'],
   evidence: ['a -> b: 200'],
 };
 const failed: CaseResult = {

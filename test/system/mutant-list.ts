@@ -128,6 +128,23 @@ export const MUTANTS: readonly Mutant[] = [
     why: 'of several headers of a match only the first has to hold',
     first: ['HR-59', 'HR-09'],
   },
+  // IdentityBinding
+  {
+    name: 'label-value-ignored',
+    file: 'src/compile/identity-binding.ts',
+    line: 'if (![...labels].every(([key, value]) => metadata.labels.get(key) === value)) continue;',
+    becomes: 'if (![...labels].every(([key]) => metadata.labels.has(key))) continue;',
+    why: 'a binding selects every pod that has the label, whatever its value',
+    first: ['TT-48c', 'TT-49'],
+  },
+  {
+    name: 'binding-opens-the-whole-account',
+    file: 'src/compile/traffic-target.ts',
+    line: 'return { accounts, pods: pods.map(({ key }) => key) };',
+    becomes: 'return { accounts: accounts.concat(pods.map(({ key }) => key)), pods: [] };',
+    why: 'a destination that is selected by labels is read as a ServiceAccount of the name of the pod',
+    first: ['TT-50'],
+  },
   // Access: when things change
   {
     name: 'namespace-mode-ignored',
@@ -279,8 +296,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'identity-from-the-wire-inbound',
     file: 'src/proxy/filter/inbound.ts',
-    line: 'exchange.head.headers = withoutHeaders(exchange.head.headers, isIdentity);',
-    becomes: 'if (exchange.meshed) exchange.head.headers = withoutHeaders(exchange.head.headers, isIdentity);',
+    line: 'strip(head, isIdentity);',
+    becomes: '// what came in plain is taken as it is',
     why: 'headers by which an unmeshed caller claims an identity reach the app',
     first: ['TT-40'],
   },
@@ -344,8 +361,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'app-version-lost',
     file: 'src/proxy/filter/outbound.ts',
-    line: 'head.version,',
-    becomes: "'1.1',",
+    line: 'head.hop = this.#options.hop.fields(this.#live, routed, head.version);',
+    becomes: "head.hop = this.#options.hop.fields(this.#live, routed, '1.1');",
     why: 'the app gets HTTP/1.1 where its caller spoke HTTP/2: gRPC breaks',
     first: ['HR-65', 'TS-71'],
   },

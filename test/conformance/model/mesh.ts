@@ -1,6 +1,6 @@
 import type { Answer, Call } from '../../../conformance/testapp/protocol.ts';
 import type { FaultName } from '../faults.ts';
-import { admits, matchesAny, normalPath, readRequest, type ModelRequest } from './rules.ts';
+import { admits, callerOf, matchesAny, normalPath, readRequest, type Caller, type ModelRequest } from './rules.ts';
 import { addressOf, podsOf, type Stored, type World } from './world.ts';
 
 /** One connection of a model app: what a split that is decided per connection remembers. */
@@ -21,6 +21,9 @@ export class ModelMesh {
   readonly #world: World;
   readonly #fault: FaultName | undefined;
   readonly #random: () => number;
+  /** Whom an address belonged to first. */
+  readonly #owners = new Map<string, Caller>();
+  controlPlaneStopped = false;
 
   constructor(world: World, fault: FaultName | undefined, random: () => number) {
     this.#world = world;
@@ -47,6 +50,13 @@ export class ModelMesh {
     const by = { app: pod.metadata.name, version: '', namespace: pod.metadata.namespace, pod: pod.metadata.name };
     if (!request.http && call.protocol === 'raw') return { error: 'not-http' };
     return { status: call.protocol === 'websocket' ? 101 : 200, by, ...(call.protocol === 'grpc' ? { grpc: 0 } : {}) };
+  }
+
+  #callerOf(pod: Stored): Caller {
+    const now = callerOf(pod);
+    const first = this.#owners.get(addressOf(pod)) ?? now;
+    this.#owners.set(addressOf(pod), first);
+    return this.#fault === 'identity-by-address' ? { ...now, identity: first.identity } : now;
   }
 
   #mode(pod: Stored): string | undefined {
@@ -114,16 +124,21 @@ export class ModelMesh {
     const mode = this.#mode(pod);
     if (mode === undefined || this.#fault === 'allow-everything') return undefined;
     if (this.#fault === 'deny-everything') return denial(call, request);
+    if (this.#fault === 'open-while-starting' && performance.now() - pod.bornMs < STARTING_MS) return undefined;
+    if (this.#fault === 'open-without-control-plane' && this.controlPlaneStopped) return undefined;
     if (mode !== 'deny') return undefined;
     if (request.http && normalPath(request.path) === undefined) return { status: 400 };
     const claimed = /URI=spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/([^/;]+)/.exec(
       request.header('x-forwarded-client-cert') ?? '',
     );
     const bypassed = call.direct === true && call.port === BYPASS_PORT;
-    const real = bypassed || this.#mode(from) === undefined ? undefined : identityOf(from);
-    const peer = this.#fault === 'trust-forged-identity' && claimed !== null ? `${claimed[1]}/${claimed[2]}` : real;
-    const everyMatch = this.#fault === 'ignore-matches';
-    return peer !== undefined && admits(this.#world, peer, pod, port, request, everyMatch)
+    const real = bypassed || this.#mode(from) === undefined ? undefined : this.#callerOf(from);
+    const peer =
+      this.#fault === 'trust-forged-identity' && claimed !== null
+        ? { ...callerOf(from), identity: `${claimed[1]}/${claimed[2]}` }
+        : real;
+    const ignored = { matches: this.#fault === 'ignore-matches', bindings: this.#fault === 'ignore-bindings' };
+    return peer !== undefined && admits(this.#world, peer, pod, port, request, ignored)
       ? undefined
       : denial(call, request);
   }
@@ -133,9 +148,8 @@ export class ModelMesh {
 const BYPASS_PORT = 8083;
 const CLAIMS = ['x-forwarded-client-cert', 'l5d-client-id', 'client-cert'];
 
-function identityOf({ metadata, spec }: Stored): string {
-  return `${metadata.namespace}/${spec.serviceAccountName}`;
-}
+/** How long a mesh that is open while it starts stays so. */
+const STARTING_MS = 250;
 
 function denial({ protocol }: Call, request: ModelRequest): Answer {
   if (!request.http) return { error: 'closed' };

@@ -60,37 +60,69 @@ function pathMatches(regex: string, path: string): boolean {
   return new RegExp(`^(?:${regex})`).test(path);
 }
 
-/** Whether a target of the pod's namespace lets this peer in (docs/smi.md 2.1, A3-A12). */
+/** Who calls: a verified `namespace/serviceAccount`, and the labels of the pod that proved it. */
+export interface Caller {
+  readonly identity: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Whether a subject means somebody; IdentityBindings are looked up in the namespace that the subject says. */
+function means(world: World, subject: Subject, own: string, who: Caller, ignoreBindings: boolean): boolean {
+  const namespace = subject.namespace ?? own;
+  if (subject.kind !== 'IdentityBinding') return `${namespace}/${subject.name}` === who.identity;
+  if (ignoreBindings) return false;
+  const { serviceAccount, spiffeIdentities, podLabelSelector } =
+    world.get('IdentityBinding', namespace, subject.name)?.spec.schemes ?? {};
+  if (typeof serviceAccount === 'string' && `${namespace}/${serviceAccount}` === who.identity) return true;
+  const [of = '', account = ''] = who.identity.split('/');
+  if (spiffeIdentities?.includes(`spiffe://cluster.local/ns/${of}/sa/${account}`) === true) return true;
+  const wanted = Object.entries(podLabelSelector?.matchLabels ?? {});
+  const selected = wanted.length > 0 && wanted.every(([name, value]) => who.labels[name] === value);
+  return selected && who.namespace === namespace;
+}
+
+export function callerOf({ metadata, spec }: Stored): Caller {
+  const { namespace, labels = {} } = metadata;
+  return { identity: `${namespace}/${spec.serviceAccountName}`, namespace, labels };
+}
+
+export interface Ignored {
+  /** Every HTTP match holds. */
+  readonly matches: boolean;
+  readonly bindings: boolean;
+}
+
+/** Whether a target of the pod's namespace lets this caller in (docs/smi.md 2.1, A3-A12). */
 export function admits(
   world: World,
-  peer: string,
+  caller: Caller,
   pod: Stored,
   port: number,
   request: ModelRequest,
-  everyMatch: boolean,
+  ignored: Ignored,
 ): boolean {
   const { namespace } = pod.metadata;
+  const self = callerOf(pod);
   return world.list('TrafficTarget', namespace).some(({ spec }) => {
-    const name = ({ name, namespace: given }: Subject) => `${given ?? namespace}/${name}`;
-    if (spec.destination === undefined || name(spec.destination) !== `${namespace}/${pod.spec.serviceAccountName}`)
-      return false;
-    if (!spec.sources?.some((source) => name(source) === peer)) return false;
-    const rules = spec.rules ?? [];
+    const { destination, sources = [], rules = [] } = spec;
+    if (destination === undefined || (destination.namespace ?? namespace) !== namespace) return false;
+    if (!means(world, destination, namespace, self, ignored.bindings)) return false;
+    if (!sources.some((source) => means(world, source, namespace, caller, ignored.bindings))) return false;
+    const mapsTo = (number: number) => containerPorts(world, pod, number).includes(port);
+    if (destination.port !== undefined && !mapsTo(destination.port)) return false;
     const tcp = rules.filter(({ kind }) => kind === 'TCPRoute');
     const http = rules.filter(({ kind }) => kind === 'HTTPRouteGroup');
     const onPort = tcp.some(({ name: route }) => {
       const ports = world.get('TCPRoute', namespace, route)?.spec.matches?.ports;
-      return (
-        ports !== undefined &&
-        (ports.length === 0 || ports.flatMap((number) => containerPorts(world, pod, number)).includes(port))
-      );
+      return ports !== undefined && (ports.length === 0 || ports.some(mapsTo));
     });
     const entries = http.flatMap(({ name: group, matches }) =>
       (world.get('HTTPRouteGroup', namespace, group)?.spec.matches ?? []).filter(
         (entry) => matches === undefined || matches.includes(entry.name),
       ),
     );
-    const matching = request.http && (everyMatch ? entries.length > 0 : matchesAny(entries, request));
+    const matching = request.http && (ignored.matches ? entries.length > 0 : matchesAny(entries, request));
     return (tcp.length === 0 || onPort) && (http.length === 0 ? tcp.length > 0 : matching);
   });
 }

@@ -4,6 +4,10 @@ import type { Receipt, Seen } from '../../../conformance/testapp/protocol.ts';
 /** The objects of the model, as an API server would hold them, and what its pods received. */
 export class World {
   readonly #objects = new Map<string, Stored>();
+  /** What `list` has given since the last change. */
+  readonly #lists = new Map<string, Stored[]>();
+  /** Addresses of deleted pods, by the case that the pod was of: cases that play side by side do not take each other's. */
+  readonly #freed = new Map<string, number>();
   readonly #receipts = new Map<string, { count: number; first: Receipt[] }>();
   #created = 0;
 
@@ -16,23 +20,55 @@ export class World {
   }
 
   list(kind: string, namespace?: string): Stored[] {
-    return [...this.#objects.values()].filter(
-      (object) => object.kind === kind && (namespace === undefined || object.metadata.namespace === namespace),
-    );
+    const key = `${kind} ${namespace ?? '*'}`;
+    let list = this.#lists.get(key);
+    if (list === undefined) {
+      list = [...this.#objects.values()].filter(
+        (object) => object.kind === kind && (namespace === undefined || object.metadata.namespace === namespace),
+      );
+      this.#lists.set(key, list);
+    }
+    return [...list];
   }
 
   put(object: KubeObject): Stored {
     const { kind, metadata } = object;
     const key = World.key(kind, metadata.namespace ?? '', metadata.name);
     const before = this.#objects.get(key);
-    const stored = { ...object, spec: object['spec'] ?? {}, order: before?.order ?? ++this.#created } as Stored;
+    const order = before?.order ?? ++this.#created;
+    const isNewPod = kind === 'Pod' && before === undefined;
+    const stored = {
+      ...object,
+      spec: object['spec'] ?? {},
+      order,
+      number: before?.number ?? (isNewPod ? this.#address(metadata.name, order) : order),
+      bornMs: before?.bornMs ?? performance.now(),
+    } as Stored;
     this.#objects.set(key, stored);
+    this.#lists.clear();
     return stored;
   }
 
+  #address(pod: string, otherwise: number): number {
+    const freed = this.#freed.get(caseOf(pod));
+    this.#freed.delete(caseOf(pod));
+    return freed ?? otherwise;
+  }
+
+  /** As if the pod's proxy had just begun. */
+  begin(namespace: string, pod: string): void {
+    const found = this.get('Pod', namespace, pod);
+    if (found === undefined) throw new Error(`there is no pod ${pod}`);
+    this.#objects.set(World.key('Pod', namespace, pod), { ...found, bornMs: performance.now() });
+    this.#lists.clear();
+  }
+
   remove(kind: string, namespace: string, name: string): boolean {
+    this.#lists.clear();
     if (kind === 'Namespace')
       for (const [key, { metadata }] of this.#objects) if (metadata.namespace === name) this.#objects.delete(key);
+    const gone = this.get(kind, namespace, name);
+    if (gone?.kind === 'Pod') this.#freed.set(caseOf(name), gone.number);
     return this.#objects.delete(World.key(kind, namespace, name));
   }
 
@@ -60,9 +96,22 @@ export interface Stored extends KubeObject {
   readonly spec: Spec;
   /** Creation order. */
   readonly order: number;
+  /** What its address is made of. */
+  readonly number: number;
+  readonly bornMs: number;
+}
+
+function caseOf(pod: string): string {
+  return pod.replace(/-[^-]*$/, '');
 }
 
 export interface Spec {
+  readonly schemes?: {
+    readonly podLabelSelector?: { readonly matchLabels: Readonly<Record<string, string>> } | null;
+    readonly spiffeIdentities?: readonly string[] | null;
+    readonly serviceAccount?: string | null;
+  };
+  readonly containers?: readonly { readonly readinessProbe?: { readonly httpGet: { readonly port: number } } }[];
   readonly serviceAccountName?: string;
   readonly selector?: Readonly<Record<string, string>>;
   readonly ports?: readonly { readonly port: number; readonly targetPort: number }[];
@@ -78,6 +127,8 @@ export interface Subject {
   readonly kind: string;
   readonly name: string;
   readonly namespace?: string;
+  /** Of destinations, before v1alpha3. */
+  readonly port?: number;
 }
 
 export interface Reference {
@@ -93,14 +144,19 @@ export interface Entry {
   readonly headers?: Readonly<Record<string, string>> | readonly Readonly<Record<string, string>>[];
 }
 
-/** Pods and Services have addresses made of their creation order. */
-export function addressOf(object: Stored): string {
-  return `${object.kind === 'Pod' ? '10.1' : '10.2'}.${object.order >> 8}.${object.order & 255}`;
+/** Pods and Services have addresses made of their creation order, pods perhaps that of one that is gone. */
+export function addressOf({ kind, number }: Stored): string {
+  return `${kind === 'Pod' ? '10.1' : '10.2'}.${number >> 8}.${number & 255}`;
+}
+
+/** The suite makes pods that never become ready by probing a port where nobody listens. */
+export function isReady({ spec }: Stored): boolean {
+  return spec.containers?.every(({ readinessProbe }) => readinessProbe?.httpGet.port !== 9) !== false;
 }
 
 export function podsOf(world: World, service: Stored): Stored[] {
   const wanted = Object.entries(service.spec.selector ?? {});
   return world
     .list('Pod', service.metadata.namespace)
-    .filter(({ metadata }) => wanted.every(([name, value]) => metadata.labels?.[name] === value));
+    .filter((pod) => isReady(pod) && wanted.every(([name, value]) => pod.metadata.labels?.[name] === value));
 }
