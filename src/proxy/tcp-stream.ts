@@ -8,27 +8,40 @@ import type {
   ServerStream,
   StreamEvents,
 } from './codec/stream.ts';
+import { OutBuffer } from './codec/out-buffer.ts';
+import { SocketReader } from './codec/socket-reader.ts';
 import { ProxyError } from './error.ts';
 
 /**
+ * What may wait to be written before the other side has to pause: what one turn of the event loop brings in bulk, so that
+ * it leaves with one system call.
+ */
+const HIGH_WATER_BYTES = 256 * 1024;
+
+/**
  * A raw TCP connection as a stream: its bytes are the data, so that TCP takes the same way through routing, policy and
- * tunnels as HTTP does. Back-pressure is the socket's own; one read (64 KB) and one socket buffer are all that is held.
+ * tunnels as HTTP does. What one turn of the event loop brings is written at once. Held are one read (64 KB), what waits
+ * below the mark, and one socket buffer.
  */
 class TcpStream {
   events: StreamEvents = DEAF;
   readonly #socket: Socket;
   readonly #lost: 'DOWNSTREAM_RESET' | 'UPSTREAM_RESET';
+  readonly #out: OutBuffer;
   #readEnded = false;
   #endTold = false;
+  /** Was read before somebody listened, or while they could not. */
   #first: Buffer | undefined;
   #writeEnded = false;
   #over = false;
   #paused = false;
+  #blocked = false;
   #cause: Error | undefined;
 
   constructor(socket: Socket, lost: 'DOWNSTREAM_RESET' | 'UPSTREAM_RESET') {
     this.#socket = socket;
     this.#lost = lost;
+    this.#out = new OutBuffer(socket, () => this.#unblock(), true);
     socket.on('error', (error) => (this.#cause = error));
     socket.on('close', () => this.#onClose());
   }
@@ -36,19 +49,36 @@ class TcpStream {
   /** Begins to read; `first` are bytes that were read already. */
   listen(first: Buffer | undefined): void {
     const socket = this.#socket;
-    socket.on('drain', () => {
-      if (!this.#over) this.events.onWritable();
-    });
+    if (first !== undefined && first.length > 0) this.#first = first;
+    socket.on('drain', () => this.#unblock());
     socket.on('end', () => this.#onEnd());
-    if (socket.readableEnded) {
-      this.#first = first; // the peer's end came while the protocol was detected: all that it said is here
-      return void process.nextTick(() => this.#onEnd());
-    }
-    if (first !== undefined && first.length > 0) socket.unshift(first);
-    socket.on('data', (chunk: Buffer) => {
-      if (!this.#over) this.events.onData(chunk);
-    });
-    if (!this.#paused && !this.#over) socket.resume(); // detection has left it paused
+    // The peer's end may have come while the protocol was detected: then all that it said is here
+    if (socket.readableEnded) return void process.nextTick(() => this.#onEnd());
+    new SocketReader(socket, this.#onData);
+    if (this.#first === undefined) this.#flow();
+    else process.nextTick(() => this.#flow());
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#over) return;
+    if (this.#paused || this.#first !== undefined) {
+      this.#first = this.#first === undefined ? bytes : Buffer.concat([this.#first, bytes]);
+    } else this.events.onData(bytes);
+  };
+
+  /** What was read comes first, then the socket; detection has left it paused. */
+  #flow(): void {
+    if (this.#over || this.#paused) return;
+    this.#tellFirst();
+    if (this.#over || this.#paused) return;
+    if (this.#readEnded) this.#onEnd();
+    else if (!this.#socket.destroyed) this.#socket.resume();
+  }
+
+  #tellFirst(): void {
+    const first = this.#first;
+    this.#first = undefined;
+    if (first !== undefined) this.events.onData(first);
   }
 
   /** A paused socket still tells its end when nothing is left to read; a paused stream does not. */
@@ -56,23 +86,35 @@ class TcpStream {
     this.#readEnded = true;
     if (this.#over || this.#paused || this.#endTold) return;
     this.#endTold = true;
-    if (this.#first !== undefined && this.#first.length > 0) this.events.onData(this.#first);
+    this.#tellFirst();
     if (!this.#over) this.events.onEnd(undefined);
   }
 
   sendData(chunk: Buffer): boolean {
-    return this.#over || this.#socket.write(chunk);
+    if (this.#over) return true;
+    this.#out.push(chunk);
+    if (this.#out.waiting <= HIGH_WATER_BYTES) return true;
+    this.#blocked = true;
+    return false;
+  }
+
+  #unblock(): void {
+    if (!this.#blocked || this.#over || this.#out.waiting > HIGH_WATER_BYTES) return;
+    this.#blocked = false;
+    this.events.onWritable();
   }
 
   sendEnd(): void {
     if (this.#over) return;
     this.#writeEnded = true;
+    this.#out.flush();
     this.#socket.end();
   }
 
   /** RST, not FIN: the peer must not take a refusal for an orderly end. */
   reset(_error?: ProxyError): void {
     this.#over = true;
+    this.#out.drop();
     this.#socket.resetAndDestroy();
   }
 
@@ -83,7 +125,7 @@ class TcpStream {
 
   resume(): void {
     this.#paused = false;
-    if (this.#readEnded) process.nextTick(() => this.#onEnd());
+    if (this.#readEnded || this.#first !== undefined) process.nextTick(() => this.#flow());
     else if (!this.#socket.destroyed) this.#socket.resume();
   }
 

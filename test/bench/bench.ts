@@ -37,6 +37,7 @@ in rotated order. Counts the CPU time of the proxies alone, from the operating s
   --rounds N        default 5
   --seconds S       of each run, default 4
   --workers N       of each proxy, default 1
+  --profile DIR     Weft's processes leave CPU profiles there (.cpuprofile, for a browser's developer tools)
   --json FILE       write the results there
   --from FILE       measure nothing, take the results of an earlier --json; may be given several times
   --markdown FILE   put the tables into this document, between its bench markers
@@ -49,6 +50,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     workers: { type: 'string', default: '1' },
+    profile: { type: 'string' },
     json: { type: 'string' },
     from: { type: 'string', multiple: true },
     markdown: { type: 'string' },
@@ -106,7 +108,13 @@ async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: 
       const dir = join(top, `${row.id}-${kind.id}`);
       if (!existsSync(dir)) mkdirSync(dir);
       await writeCertificates(dir);
-      const column = await kind.start({ dir, app, workers: Number(values.workers), freePort });
+      const column = await kind.start({
+        dir,
+        app,
+        workers: Number(values.workers),
+        profiles: values.profile,
+        freePort,
+      });
       up.push(column);
       const entry = column.entries[row.entry];
       if ('cannot' in entry) notes.set(kind.id, entry.cannot);

@@ -1,5 +1,5 @@
 /** The ways into a column: a pair of sidecars between the client and each of the app's ports, or one hop. */
-export type EntryName = 'http1' | 'grpc' | 'tcp' | 'oneHop';
+export type EntryName = 'http1' | 'grpc' | 'tcp' | 'oneHop' | 'oneHopTcp';
 
 export interface Entry {
   /** On 127.0.0.1. */
@@ -30,6 +30,8 @@ export interface Site {
   readonly dir: string;
   /** Workers of each proxy: processes, threads or event loops, as the peer has them. */
   readonly workers: number;
+  /** Where Weft's processes leave their CPU profiles, if they shall. */
+  readonly profiles: string | undefined;
   readonly app: { readonly http1: number; readonly grpc: number; readonly tcp: number };
   freePort(): Promise<number>;
 }

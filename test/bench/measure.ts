@@ -19,7 +19,8 @@ export interface Runner {
 }
 
 const LOAD = join(import.meta.dirname, 'load', 'load.ts');
-const WARM_SECONDS = 1;
+/** Long enough for compiled code even where a column gets a fraction of a core. */
+const WARM_SECONDS = 3;
 
 export interface MeasureOptions {
   readonly rounds: number;

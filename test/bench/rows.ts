@@ -56,6 +56,13 @@ export const ROWS: readonly Row[] = [
     load: (port, seconds) => ({ kind: 'tcp', connections: 2, port, seconds }),
   },
   {
+    id: 'hop-tcp',
+    title: 'one hop, plain to plain, raw TCP, bulk download on 2 connections',
+    entry: 'oneHopTcp',
+    unit: 'MiB',
+    load: (port, seconds) => ({ kind: 'tcp', connections: 2, port, seconds }),
+  },
+  {
     id: 'idle',
     title: `HTTP/1.1, ${IDLE_CONNECTIONS.toLocaleString('en')} keep-alive connections that were used once`,
     entry: 'http1',

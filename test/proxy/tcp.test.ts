@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
 import { test } from 'node:test';
@@ -190,3 +191,28 @@ test('connect: HTTP inside of CONNECT is routed as HTTP', LIMIT, async (t) => {
   nonsense.write('CONNECT 127.1:x HTTP/1.1\r\n\r\n');
   assert.match(await readAll(nonsense), /^HTTP\/1.1 400 [\s\S]*x-weft-reason: BAD_REQUEST/);
 });
+
+test(
+  'tcp: an end that comes while the far side cannot take more waits for what was said before it',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const bytes = randomBytes(4 * 1024 * 1024); // more than all windows and buffers between the ends take
+    const accepted = Promise.withResolvers<Socket>();
+    const web = await mesh.workload('web');
+    const db = await mesh.workload('db', { tcp: (socket) => accepted.resolve(socket.pause()) });
+    mesh.service('db', { to: [db], port: 5432, protocol: 'tcp' });
+    mesh.apply();
+    const client = await web.connect('db:5432');
+    client.end(bytes);
+    const server = await accepted.promise;
+    const chunks: Buffer[] = [];
+    let heldAt = -1;
+    await eventually(() => heldAt === (heldAt = client.bytesWritten - client.writableLength)); // nothing moves any more
+    server.on('data', (chunk) => chunks.push(chunk)).resume();
+    await once(server, 'end');
+    server.end('thanks');
+    assert.equal(await readAll(client), 'thanks');
+    assert.ok(bytes.equals(Buffer.concat(chunks)));
+  },
+);

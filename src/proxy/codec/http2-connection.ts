@@ -136,7 +136,7 @@ export class Http2Connection {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.gone) return;
-    const held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const held = this.#held.length === 0 ? bytes : joined(this.#held, bytes);
     if (this.#yielding) {
       this.#held = held;
       return;
@@ -473,8 +473,8 @@ export class Http2Connection {
   }
 
   sendDataFrames(id: number, chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; at += this.#peerMaxFrame) {
-      const piece = chunk.length <= this.#peerMaxFrame ? chunk : chunk.subarray(at, at + this.#peerMaxFrame);
+    for (let at = 0; at < chunk.length; at += h2.BULK_BYTES) {
+      const piece = chunk.length <= h2.BULK_BYTES ? chunk : chunk.subarray(at, at + h2.BULK_BYTES);
       this.sendWindow -= piece.length;
       this.#out.data(id, piece, this.#peerMaxFrame);
     }
@@ -611,6 +611,13 @@ export class Http2Connection {
     this.#out.flush();
     this.#socket.end();
   }
+}
+
+/** Two pieces in a row. Bulk is read into slabs, where one piece lies behind the other and nothing has to be copied. */
+function joined(first: Buffer, second: Buffer): Buffer {
+  const adjacent = first.buffer === second.buffer && first.byteOffset + first.length === second.byteOffset;
+  if (adjacent) return Buffer.from(first.buffer, first.byteOffset, first.length + second.length);
+  return Buffer.concat([first, second]);
 }
 
 /** The stream that priority fields depend on; RFC 7540 5.3.1 forbids the stream itself, RFC 9113 ignores what they say. */

@@ -2,6 +2,8 @@
 export const FRAME_HEADER_BYTES = 9;
 /** The protocol's default and ours: a large stream yields to others after every 16 KB. */
 export const MAX_FRAME_BYTES = 16_384;
+/** What of a large body goes into one DATA frame: with its header it fills one TLS record, so that the peer gets it whole. */
+export const BULK_BYTES = MAX_FRAME_BYTES - FRAME_HEADER_BYTES;
 export const DEFAULT_WINDOW = 65_535;
 export const MAX_WINDOW = 2 ** 31 - 1;
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');

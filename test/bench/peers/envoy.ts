@@ -19,11 +19,13 @@ export const envoyHttp2: ColumnKind = {
   start: (site) => start(site, true),
 };
 
+const OTHER = { cannot: 'see the other Envoy column' };
+
 /** No access log, no hot restart; statistics as they come. Raw TCP: TLS, or CONNECT on the HTTP/2 hop. */
 async function start(site: Site, http2: boolean): Promise<Column> {
   const { app } = site;
-  const [http1, grpc, tcp, oneHop, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
-    Array.from({ length: 7 }, () => site.freePort()),
+  const [http1, grpc, tcp, oneHop, oneHopTcp, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
+    Array.from({ length: 8 }, () => site.freePort()),
   );
   const far = await run(site, 'b', hopHttp1!, {
     listeners: [
@@ -39,12 +41,14 @@ async function start(site: Site, http2: boolean): Promise<Column> {
       listener(grpc!, httpFilter('HTTP2', 'hop_grpc')),
       listener(tcp!, tcpFilter('hop_tcp', http2 ? { tunneling_config: { hostname: 'tcp.bench:80' } } : {})),
       listener(oneHop!, httpFilter('HTTP1', 'app')),
+      listener(oneHopTcp!, tcpFilter('tcp')),
     ],
     clusters: [
       cluster('hop', hopHttp1!, http2, CLIENT_TLS),
       cluster('hop_grpc', hopGrpc!, true, CLIENT_TLS),
       cluster('hop_tcp', hopTcp!, http2, CLIENT_TLS),
       cluster('app', app.http1, false),
+      cluster('tcp', app.tcp, false),
     ],
   });
   const pids = [near.pid!, far.pid!];
@@ -53,7 +57,8 @@ async function start(site: Site, http2: boolean): Promise<Column> {
       http1: { port: http1!, pids },
       grpc: http2 ? { port: grpc!, pids } : { cannot: 'gRPC does not pass an HTTP/1.1 hop' },
       tcp: { port: tcp!, pids },
-      oneHop: http2 ? { cannot: 'see the other Envoy column' } : { port: oneHop!, pids: [near.pid!] },
+      oneHop: http2 ? OTHER : { port: oneHop!, pids: [near.pid!] },
+      oneHopTcp: http2 ? OTHER : { port: oneHopTcp!, pids: [near.pid!] },
     },
     stop: () => stopAll([near, far]),
   };

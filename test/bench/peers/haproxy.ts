@@ -18,11 +18,13 @@ export const haproxyHttp2: ColumnKind = {
   start: (site) => start(site, 'h2'),
 };
 
+const OTHER = { cannot: 'see the other haproxy column' };
+
 /** Upstream connections always shared, no log. */
 async function start(site: Site, alpn: 'http/1.1' | 'h2'): Promise<Column> {
   const { app } = site;
-  const [http1, grpc, tcp, oneHop, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
-    Array.from({ length: 7 }, () => site.freePort()),
+  const [http1, grpc, tcp, oneHop, oneHopTcp, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
+    Array.from({ length: 8 }, () => site.freePort()),
   );
   const toHop = (protocol: string) =>
     `ssl verify required ca-file ca.pem crt a-both.pem verifyhost b.mesh sni str(b.mesh) ${protocol}`;
@@ -60,7 +62,11 @@ listen tcp
   server hop 127.0.0.1:${hopTcp} ${toHop('')}
 listen onehop
   bind 127.0.0.1:${oneHop}
-  server app 127.0.0.1:${app.http1}`,
+  server app 127.0.0.1:${app.http1}
+listen onehoptcp
+  mode tcp
+  bind 127.0.0.1:${oneHopTcp}
+  server app 127.0.0.1:${app.tcp}`,
   );
   const pids = [near.pid!, far.pid!];
   const http2 = alpn === 'h2';
@@ -69,7 +75,8 @@ listen onehop
       http1: { port: http1!, pids },
       grpc: http2 ? { port: grpc!, pids } : { cannot: 'gRPC does not pass an HTTP/1.1 hop' },
       tcp: http2 ? { cannot: 'haproxy has no TCP over HTTP/2' } : { port: tcp!, pids },
-      oneHop: http2 ? { cannot: 'see the other haproxy column' } : { port: oneHop!, pids: [near.pid!] },
+      oneHop: http2 ? OTHER : { port: oneHop!, pids: [near.pid!] },
+      oneHopTcp: http2 ? OTHER : { port: oneHopTcp!, pids: [near.pid!] },
     },
     stop: () => stopAll([near, far]),
   };

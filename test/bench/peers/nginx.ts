@@ -12,13 +12,14 @@ export const nginx: ColumnKind = {
 };
 
 const STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so';
+const NO_STREAM = { cannot: "nginx's stream module is not installed" };
 const TLS = 'TLSv1.3';
 const SUITE = 'TLS_AES_128_GCM_SHA256';
 
 async function start(site: Site): Promise<Column> {
   const { app, dir } = site;
-  const [http1, grpc, tcp, oneHop, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
-    Array.from({ length: 7 }, () => site.freePort()),
+  const [http1, grpc, tcp, oneHop, oneHopTcp, hopHttp1, hopGrpc, hopTcp] = await Promise.all(
+    Array.from({ length: 8 }, () => site.freePort()),
   );
   const withStream = existsSync(STREAM_MODULE);
   const b = `
@@ -43,7 +44,7 @@ http {
   server { listen 127.0.0.1:${grpc} http2; location / { grpc_pass grpcs://hop_grpc; } }
   server { listen 127.0.0.1:${oneHop}; location / { proxy_pass http://app; } }
 }
-${withStream ? `stream { ${clientTls('proxy')} server { listen 127.0.0.1:${tcp}; proxy_ssl on; proxy_pass 127.0.0.1:${hopTcp}; } }` : ''}`;
+${withStream ? `stream { ${clientTls('proxy')} server { listen 127.0.0.1:${tcp}; proxy_ssl on; proxy_pass 127.0.0.1:${hopTcp}; } server { listen 127.0.0.1:${oneHopTcp}; proxy_pass 127.0.0.1:${app.tcp}; } }` : ''}`;
   const far = await run(site, 'b', withStream, b, hopHttp1!);
   const near = await run(site, 'a', withStream, a, http1!);
   const pids = [near.pid!, far.pid!];
@@ -51,8 +52,9 @@ ${withStream ? `stream { ${clientTls('proxy')} server { listen 127.0.0.1:${tcp};
     entries: {
       http1: { port: http1!, pids },
       grpc: { port: grpc!, pids },
-      tcp: withStream ? { port: tcp!, pids } : { cannot: "nginx's stream module is not installed" },
+      tcp: withStream ? { port: tcp!, pids } : NO_STREAM,
       oneHop: { port: oneHop!, pids: [near.pid!] },
+      oneHopTcp: withStream ? { port: oneHopTcp!, pids: [near.pid!] } : NO_STREAM,
     },
     stop: () => stopAll([near, far]),
   };

@@ -7,7 +7,13 @@ export const none: ColumnKind = {
   version: () => ({ found: '' }),
   start({ app }) {
     const at = (port: number) => ({ port, pids: [] });
-    const entries = { http1: at(app.http1), grpc: at(app.grpc), tcp: at(app.tcp), oneHop: at(app.http1) };
+    const entries = {
+      http1: at(app.http1),
+      grpc: at(app.grpc),
+      tcp: at(app.tcp),
+      oneHop: at(app.http1),
+      oneHopTcp: at(app.tcp),
+    };
     return Promise.resolve({ entries, stop: () => Promise.resolve() });
   },
 };

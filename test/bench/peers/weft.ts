@@ -22,7 +22,9 @@ export const weftBare: ColumnKind = {
 
 async function start(site: Site, features: boolean): Promise<Column> {
   const { app } = site;
-  const [http1, grpc, tcp, oneHop, tunnel] = await Promise.all(Array.from({ length: 5 }, () => site.freePort()));
+  const [http1, grpc, tcp, oneHop, oneHopTcp, tunnel] = await Promise.all(
+    Array.from({ length: 6 }, () => site.freePort()),
+  );
   const forward = (port: number, destination: string) => ({ listen: `127.0.0.1:${port}`, destination });
   const far = await run(site, 'b', features, { listeners: { tunnel: `127.0.0.1:${tunnel}` } }, inbound(site, features));
   const near = await run(
@@ -36,6 +38,7 @@ async function start(site: Site, features: boolean): Promise<Column> {
           forward(grpc!, 'grpc.bench:80'),
           forward(tcp!, 'tcp.bench:80'),
           forward(oneHop!, 'plain.bench:80'),
+          forward(oneHopTcp!, 'plain-tcp.bench:80'),
         ],
       },
       tunnelPort: tunnel,
@@ -46,6 +49,7 @@ async function start(site: Site, features: boolean): Promise<Column> {
       ...service('grpc', app.grpc, 'detect', features),
       ...service('tcp', app.tcp, 'tcp', features),
       ...service('plain', app.http1, 'detect', features, {}),
+      ...service('plain-tcp', app.tcp, 'tcp', features, {}),
     ],
   );
   const pids = [near.pid!, far.pid!];
@@ -55,13 +59,14 @@ async function start(site: Site, features: boolean): Promise<Column> {
       grpc: { port: grpc!, pids },
       tcp: { port: tcp!, pids },
       oneHop: { port: oneHop!, pids: [near.pid!] },
+      oneHopTcp: { port: oneHopTcp!, pids: [near.pid!] },
     },
     stop: () => stopAll([near, far]),
   };
 }
 
 async function run(
-  { dir, workers }: Site,
+  { dir, workers, profiles }: Site,
   side: string,
   features: boolean,
   options: object,
@@ -73,6 +78,7 @@ async function run(
   writeFileSync(file, JSON.stringify({ ...options, ...metrics, certificate, resources }, undefined, 2));
   const { child } = await startReporting(process.execPath, [
     ...NODE_FLAGS,
+    ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
     PROGRAM,
     'proxy',
     '--config',
