@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChildProcess } from 'node:child_process';
 import { cpuSeconds, end, rssMb, startReporting } from '../bench/processes.ts';
 import { FLOODS } from './floods.ts';
+import { get, GoodClient } from './good-client.ts';
 import { startPair, type Pair } from './pair.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 
@@ -13,7 +14,6 @@ const APP = resolve(import.meta.dirname, 'flood-app.ts');
 const ATTACKER = resolve(import.meta.dirname, 'flood-attacker.ts');
 /** A good client beside the flood is answered within this. */
 const GOOD_CLIENT_MS = 1000;
-const ASK_EVERY_MS = 50;
 /** Where the app itself, asked without any sidecar, needs so long, a second through two of them says nothing about them. */
 const BUSY_MS = 150;
 /** What a sidecar may grow by: its heap is not collected at once, and connections that the flood may have cost something. */
@@ -106,59 +106,4 @@ async function quietSeconds(pair: Pair, seconds: number): Promise<void> {
     await Promise.all(Array.from({ length: 8 }, () => get(pair.besidePort, '/fast', agent)));
   }
   agent.destroy();
-}
-
-/** Asks all the time, on a connection that is kept and on new ones in turn, and remembers the slowest answer. */
-class GoodClient {
-  readonly #port: number;
-  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  readonly #running: Promise<void>;
-  readonly #problems = new Set<string>();
-  #stopped = false;
-  #answers = 0;
-  #worstMs = 0;
-
-  constructor(port: number) {
-    this.#port = port;
-    this.#running = this.#ask();
-  }
-
-  async #ask(): Promise<void> {
-    for (let i = 0; !this.#stopped; i++) {
-      const started = performance.now();
-      try {
-        const { status, body } = await get(this.#port, '/fast', i % 2 === 0 ? this.#agent : undefined);
-        if (status !== 200 || body !== 'ok') this.#problems.add(`the good client got ${status} ${body.trim()}`);
-      } catch (error) {
-        this.#problems.add(`the good client's request failed: ${(error as Error).message}`);
-      }
-      this.#answers++;
-      this.#worstMs = Math.max(this.#worstMs, Math.round(performance.now() - started));
-      await sleep(ASK_EVERY_MS);
-    }
-  }
-
-  async stop(): Promise<{ answers: number; worstMs: number; problems: ReadonlySet<string> }> {
-    this.#stopped = true;
-    await this.#running;
-    this.#agent.destroy();
-    return { answers: this.#answers, worstMs: this.#worstMs, problems: this.#problems };
-  }
-}
-
-function get(port: number, path: string, agent?: http.Agent): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const request = http.get(
-      { port, host: '127.0.0.1', path, headers: { host: 'app.bench' }, agent: agent ?? false, timeout: 10_000 },
-      (response) => {
-        let body = '';
-        response.setEncoding('latin1');
-        response.on('data', (text: string) => (body += text));
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-        response.on('error', reject);
-      },
-    );
-    request.on('timeout', () => request.destroy(new Error('no answer within 10 s')));
-    request.on('error', reject);
-  });
 }

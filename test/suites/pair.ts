@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { HttpMatch, PolicyMode, PortProtocol, Resource } from '../../src/mesh/resources.ts';
 import { writeCertificates } from '../bench/certificates.ts';
 import { end, startReporting } from '../bench/processes.ts';
@@ -78,6 +79,20 @@ async function startSidecar(
   const { child } = await startReporting(process.execPath, [...nodeOptions, PROGRAM, 'proxy', '--config', path]);
   context.after(() => end(child));
   return child;
+}
+
+/** Waits until something listens there. @throws after 10 s */
+export async function listening(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const up = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve(true));
+      socket.on('error', () => resolve(false));
+      socket.on('connect', () => socket.destroy());
+    });
+    if (up) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on 127.0.0.1:${port}`);
 }
 
 /** A port that was free a moment ago. */

@@ -91,9 +91,14 @@ export class FrameBuffer extends OutBuffer {
     this.grew(length);
   }
 
-  /** Puts END_STREAM on the last frame, if it is one of `stream` that has not left. @returns whether it did */
-  endLast(stream: number): boolean {
+  /**
+   * Puts END_STREAM on the last frame, if it is one of `stream` that has not left.
+   * @param headToo also on HEADERS; otherwise on DATA only
+   * @returns whether it did
+   */
+  endLast(stream: number, headToo: boolean): boolean {
     if (this.#lastStream !== stream) return false;
+    if (!headToo && this.#flagsOf[this.#flagsAt - 1] !== DATA) return false;
     this.#flagsOf[this.#flagsAt]! |= END_STREAM;
     this.#dataOf = 0;
     return true;

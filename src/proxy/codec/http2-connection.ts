@@ -522,7 +522,8 @@ export class Http2Connection {
       const block = this.#heads.list(trailers);
       if (block !== undefined) return this.#sendBlock(id, block, true);
     }
-    if (!this.#out.endLast(id)) this.#out.frame(h2.DATA, h2.END_STREAM, id, 0);
+    // A gRPC request without a message ends with an empty DATA frame, never with its head: grpc-go waits for that
+    if (!this.#out.endLast(id, this.#role.server)) this.#out.frame(h2.DATA, h2.END_STREAM, id, 0);
   }
 
   sendReset(id: number, code: number): void {

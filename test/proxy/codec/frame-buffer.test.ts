@@ -55,12 +55,15 @@ test('frame buffer: END_STREAM goes on the last frame of its stream, as long as 
   out.frame(h2.DATA, 0, 1, 5000);
   out.push(Buffer.alloc(5000)); // too large to be copied behind its header
   out.numbers(h2.WINDOW_UPDATE, 0, 1);
-  assert.equal(out.endLast(3), false, 'another stream');
-  assert.equal(out.endLast(1), true);
+  assert.equal(out.endLast(3, true), false, 'another stream');
+  assert.equal(out.endLast(1, true), true);
   const bytes = await arrived(seen, 9 + 5000 + 13);
   assert.equal(bytes[4], h2.END_STREAM);
-  assert.equal(out.endLast(1), false, 'it has left');
+  assert.equal(out.endLast(1, true), false, 'it has left');
   out.frame(h2.DATA, 0, 1, 0);
   out.numbers(h2.RST_STREAM, 1, h2.CANCEL);
-  assert.equal(out.endLast(1), false, 'it was reset');
+  assert.equal(out.endLast(1, true), false, 'it was reset');
+  out.frame(h2.HEADERS, h2.END_HEADERS, 5, 0);
+  assert.equal(out.endLast(5, false), false, 'it is a head');
+  assert.equal(out.endLast(5, true), true);
 });

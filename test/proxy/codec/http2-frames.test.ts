@@ -9,7 +9,7 @@ import { http2Client } from '../../../src/proxy/codec/http2-client.ts';
 import { http2Server } from '../../../src/proxy/codec/http2-server.ts';
 import { deaf } from '../../../src/proxy/codec/http1-server-stream.ts';
 import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
-import type { RequestHandler, RequestHead } from '../../../src/proxy/codec/stream.ts';
+import type { ClientConnection, RequestHandler, RequestHead } from '../../../src/proxy/codec/stream.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
@@ -336,8 +336,9 @@ test('http2 server: a peer that opens many streams at once yields to others', as
   assert.ok(whenOthersHadTheirTurn <= 100);
 });
 
-test('http2 client: small pieces that follow each other share a frame', async (t) => {
-  const frames: number[] = [];
+/** Frames that a client connection of ours sends on its streams, until one ends: `TYPE flags length`. */
+async function clientFrames(t: TestContext, run: (connection: ClientConnection) => void): Promise<string[]> {
+  const frames: string[] = [];
   const server = createServer((socket) => {
     socket.write(frame(h2.SETTINGS, 0, 0));
     let held = Buffer.alloc(0);
@@ -349,7 +350,8 @@ test('http2 client: small pieces that follow each other share a frame', async (t
         started = true;
       }
       while (started && held.length >= 9 && held.length >= 9 + held.readUIntBE(0, 3)) {
-        if (held[3] === h2.DATA) frames.push(held.readUIntBE(0, 3));
+        const type = held[3] === h2.DATA ? 'DATA' : 'HEADERS';
+        if (held.readUInt32BE(5) > 0) frames.push(`${type} ${held[4]} ${held.readUIntBE(0, 3)}`);
         held = held.subarray(9 + held.readUIntBE(0, 3));
       }
     });
@@ -362,17 +364,27 @@ test('http2 client: small pieces that follow each other share a frame', async (t
     socket.destroy();
     server.close();
   });
-  const connection = http2Client(socket, { limits: defaultLimits, timers: new TimerWheel() });
-  while (!socket.connecting && !socket.readable) await sleep(1);
-  const stream = connection.open({ ...HEAD, method: 'POST', contentLength: -1 }, false, {
-    ...deaf,
-    onInformational() {},
-    onHead() {},
+  run(http2Client(socket, { limits: defaultLimits, timers: new TimerWheel() }));
+  while (!frames.some((line) => / [15] /.test(line))) await sleep(2);
+  return frames;
+}
+
+const UPLOAD = { ...HEAD, method: 'POST', contentLength: -1 };
+const indifferent = { ...deaf, onInformational() {}, onHead() {} };
+
+test('http2 client: small pieces that follow each other share a frame', async (t) => {
+  const frames = await clientFrames(t, (connection) => {
+    const stream = connection.open(UPLOAD, false, indifferent);
+    for (let i = 0; i < 1000; i++) stream.sendData(Buffer.from('x'));
+    stream.sendEnd();
   });
-  for (let i = 0; i < 1000; i++) stream.sendData(Buffer.from('x'));
-  stream.sendEnd();
-  while (frames.reduce((sum, length) => sum + length, 0) < 1000) await sleep(2);
-  assert.deepEqual(frames, [1000]);
+  assert.equal(frames[1], 'DATA 1 1000');
+});
+
+test('http2 client: a gRPC request without a message ends with an empty DATA frame, as grpc-go wants it', async (t) => {
+  const frames = await clientFrames(t, (connection) => connection.open(UPLOAD, false, indifferent).sendEnd());
+  assert.match(frames[0]!, /^HEADERS 4 /);
+  assert.equal(frames[1], 'DATA 1 0');
 });
 
 test('http2 drain: what was on its way when the peer heard of it is served, what comes after is not', async (t) => {
