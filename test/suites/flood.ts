@@ -83,9 +83,10 @@ async function watch(pair: Pair, before: readonly number[], seconds: number): Pr
 
 async function endAttack(child: ChildProcess): Promise<string> {
   const last = once(createInterface({ input: child.stdout! }), 'line') as Promise<[string]>;
-  child.stdin!.end();
+  const exited = once(child, 'exit');
+  child.stdin!.end(); // it says how much it has sent, and ends
   const [line] = await last;
-  await end(child);
+  await exited;
   const { bytes, lost } = JSON.parse(line) as { bytes: number; lost: number };
   return `${(bytes / 1e6).toFixed(1)} MB sent, ${lost} connections lost`;
 }
