@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeCertificates } from './certificates.ts';
@@ -154,6 +154,7 @@ function heading(row: Row, kind: ColumnKind) {
     unit: row.unit,
     measuredAt: new Date().toISOString(),
     machine: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown CPU'}`,
+    loadAverage: Math.round(loadavg()[0] ?? 0),
     version: 'found' in version ? version.found : '',
   };
 }

@@ -31,10 +31,15 @@ export interface Result {
   readonly note: string | null;
   readonly measuredAt: string;
   readonly machine: string;
+  /** Of the machine at the end of the row: about 2 where nothing else runs, and figures of a busier one compare only roughly. */
+  readonly loadAverage: number;
   readonly version: string;
 }
 
-type Figures = Omit<Result, 'title' | 'columnTitle' | 'row' | 'column' | 'unit' | 'measuredAt' | 'machine' | 'version'>;
+type Figures = Omit<
+  Result,
+  'title' | 'columnTitle' | 'row' | 'column' | 'unit' | 'measuredAt' | 'machine' | 'loadAverage' | 'version'
+>;
 
 export const NO_FIGURES: Figures = {
   requestsPerCpuSecond: null,

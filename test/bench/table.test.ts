@@ -20,7 +20,7 @@ const samples = new Map([
 
 function result(column: string, columnTitle: string, own: Partial<Result> = figures(row, column, samples)): Result {
   const { id, title, unit } = row;
-  const where = { measuredAt: '2026-01-02T00:00:00Z', machine: 'm', version: '1' };
+  const where = { measuredAt: '2026-01-02T00:00:00Z', machine: 'm', loadAverage: 2, version: '1' };
   return { row: id, column, title, columnTitle, unit, ...where, ...NO_FIGURES, ...own };
 }
 

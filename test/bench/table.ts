@@ -13,8 +13,9 @@ export function provenance(results: readonly Result[]): string {
     version === '' ? '' : `${columnTitle.replace(/,.*/, '')} ${version}`,
   );
   const days = distinct(({ measuredAt }) => measuredAt.slice(0, 10)).sort();
+  const loads = results.map((result) => result.loadAverage);
   const runs = Math.max(...results.map((result) => result.runs));
-  return `Measured on ${days.join(', ')}; ${distinct((result) => result.machine).join('; ')}; ${versions.join(', ')}. Medians of ${runs} rounds.`;
+  return `Measured on ${days.join(', ')}; ${distinct((result) => result.machine).join('; ')}; ${versions.join(', ')}. Medians of ${runs} rounds. Load average of the machine: ${Math.min(...loads)} to ${Math.max(...loads)}.`;
 }
 
 function table(results: readonly Result[]): string {
