@@ -41,10 +41,9 @@ their certificates, and writes status and events. Several replicas may run; one 
         .choices(['deny', 'permissive', 'audit'])
         .default('permissive'),
     )
-    .option('--webhook-listen <host:port>', 'where the API server asks to convert and admit', hostPort, {
-      host: '0.0.0.0',
-      port: 15017,
-    })
+    .addOption(
+      listener('--webhook-listen <host:port>', 'where the API server asks to convert and admit', '0.0.0.0:15017'),
+    )
     .option('--webhook-service <name>', 'Service of --namespace that leads there, at port 443', 'weft-webhooks')
     .option('--webhook-url <url>', 'https://host:port instead of the Service, for a controller outside of the cluster')
     .option('--bundle-file <file>', 'also write the trust bundle (PEM) to this file')
