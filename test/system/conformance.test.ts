@@ -31,7 +31,7 @@ for (const isolation of ['process', 'netns'] as const) {
         ...['--yaml', yaml, '--junit', junit, '--stable', '1', '--parallel', '10'],
       ]);
       const { cases } = parse(readFileSync(yaml, 'utf8')) as { cases: readonly Result[] };
-      assert.ok(cases.length >= 80, `only ${cases.length} cases\n${finished.stdout}${finished.stderr}`);
+      assert.ok(cases.length >= 145, `only ${cases.length} cases\n${finished.stdout}${finished.stderr}`);
       for (const { id, title, outcome, failure, evidence, skippedBecause } of cases) {
         const reason = outcome === 'skipped' ? (skippedBecause ?? 'skipped') : false;
         await t.test(`${id} ${title} (${isolation})`, { skip: reason }, () => {

@@ -180,11 +180,11 @@ export const MUTANTS: readonly Mutant[] = [
     first: ['TS-93a'],
   },
   {
-    name: 'backend-port-unchecked',
+    name: 'port-mismatch-unsaid',
     file: 'src/compile/traffic-split.ts',
-    line: 'const able = shares.filter(({ service }) => tcpPorts(service).includes(port));',
-    becomes: 'const able = shares;',
-    why: 'a backend takes part on ports that it does not have (S11)',
+    line: 'if (absent.length > 0) report(say.portAbsent(path, service, root, absent));',
+    becomes: 'if (absent.length > 1) report(say.portAbsent(path, service, root, absent));',
+    why: 'a backend that lacks one port of the root is left out there without a word (S11)',
     first: ['TS-75'],
   },
   {
