@@ -57,7 +57,7 @@ export class SocketReader {
     const receiver = this.#onBytes;
     if (receiver === undefined) return this.#socket.push(bytes);
     receiver(bytes);
-    return true;
+    return !this.#socket.isPaused(); // false stops the reading: a resume() that a pause() followed has started it all the same
   };
 
   /** Where the next read goes; undefined: where the last one went. */

@@ -49,6 +49,19 @@ test('socket reader: reads in place where Node lets it, without a queue between'
   assert.equal(pushed, 0, 'this Node reads into our memory');
 });
 
+test('socket reader: a pause holds, also one that follows a resume in the same turn', async (t) => {
+  const [here, there] = await pair(t);
+  let read = 0;
+  new SocketReader(here, (bytes) => (read += bytes.length));
+  here.resume();
+  here.pause(); // Node has begun to resume, and starts to read in the next tick all the same
+  for (let i = 0; i < 64; i++) there.write(Buffer.alloc(64 * 1024));
+  for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate);
+  assert.ok(read <= 64 * 1024, `${read} bytes came through a pause`);
+  here.resume();
+  while (read < 64 * 64 * 1024) await new Promise(setImmediate);
+});
+
 test('socket reader: bytes that were read before come first, also before an end', async (t) => {
   const [here, there] = await pair(t);
   there.end('first');
