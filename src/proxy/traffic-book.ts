@@ -1,3 +1,4 @@
+import { emptySeries } from '../mesh/series-sum.ts';
 import { LATENCY_BOUNDS_MS, type TrafficLabels, type TrafficSeries } from '../mesh/traffic.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -55,26 +56,6 @@ function labelKey({ direction, peerIdentity, tls, target }: TrafficLabels): stri
   if (target === undefined) return head;
   const { namespace, service, port, backend, workload } = target;
   return `${head}|${namespace}|${service}|${port}|${backend}|${workload?.namespace ?? ''}|${workload?.pod ?? ''}`;
-}
-
-function emptySeries(labels: TrafficLabels): TrafficSeries {
-  return {
-    labels,
-    requests: 0,
-    successes: 0,
-    failures: 0,
-    statuses: new Map(),
-    failedStatuses: new Map(),
-    latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
-    latencySumMs: 0,
-    tcpOpened: 0,
-    tcpClosed: 0,
-    tcpOpen: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    refused: new Map(),
-    audited: new Map(),
-  };
 }
 
 /** Adds a finished exchange to its series (`smi.md` M6, M7). */

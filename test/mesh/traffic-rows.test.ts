@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { emptySeries } from '../../src/mesh/series-sum.ts';
 import { LATENCY_BOUNDS_MS, type TrafficSeries } from '../../src/mesh/traffic.ts';
 import { trafficReport, type TrafficReport } from '../../src/mesh/traffic-report.ts';
 import { quantile, trafficRows } from '../../src/mesh/traffic-rows.ts';
@@ -9,21 +10,7 @@ const web = { namespace: 'shop', pod: 'web-1', serviceAccount: 'web', ownerKind:
 function series(backend: string, counts: Partial<TrafficSeries> = {}): TrafficSeries {
   const target = { namespace: 'shop', service: 'catalog', port: 80, backend, workload: undefined };
   return {
-    labels: { direction: 'outbound', peerIdentity: undefined, tls: true, target },
-    requests: 0,
-    successes: 0,
-    failures: 0,
-    statuses: new Map(),
-    failedStatuses: new Map(),
-    latency: new Float64Array(LATENCY_BOUNDS_MS.length + 1),
-    latencySumMs: 0,
-    tcpOpened: 0,
-    tcpClosed: 0,
-    tcpOpen: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    refused: new Map(),
-    audited: new Map(),
+    ...emptySeries({ direction: 'outbound', peerIdentity: undefined, tls: true, target }),
     ...counts,
   };
 }
