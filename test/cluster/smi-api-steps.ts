@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type KubernetesApi, MERGE_PATCH } from '../../src/kubernetes/api.ts';
-import { KubernetesError } from '../../src/kubernetes/error.ts';
+import { isConflict, KubernetesError } from '../../src/kubernetes/error.ts';
 import { routeGroup, split, targetSpec, trafficSplit } from '../spec/objects.ts';
 
 type Raw = Record<string, unknown>;
@@ -30,6 +30,17 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
       },
       signal,
     )) as Stored;
+  /** Reads an object and writes it back changed; again when somebody (a mesh that writes its status) came in between. */
+  const rewrite = async (at: string, change: (seen: Stored) => Raw): Promise<{ seen: Stored; written: Stored }> => {
+    for (;;) {
+      const seen = await call('GET', at);
+      try {
+        return { seen, written: await call('PUT', at, change(seen)) };
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+    }
+  };
   const named = (raw: Raw, name: string, apiVersion?: string): Raw => ({
     ...raw,
     ...(apiVersion === undefined ? {} : { apiVersion }),
@@ -66,8 +77,7 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
     async 'an object that is read and written back unchanged stays as it is, in every version (clients.md M5)'() {
       await call('POST', splits('v1alpha4'), named(conditional(), 'same'));
       for (const version of ['v1alpha1', 'v1alpha2', 'v1alpha3', 'v1alpha4']) {
-        const seen = await call('GET', splits(version, 'same'));
-        const written = await call('PUT', splits(version, 'same'), seen);
+        const { seen, written } = await rewrite(splits(version, 'same'), (same) => same);
         assert.equal(written.metadata.resourceVersion, seen.metadata.resourceVersion, version);
       }
     },
@@ -94,10 +104,8 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
     async 'headers of a group survive a client of specs v1alpha1 (smi.md check 17)'() {
       const group = named(routeGroup({ name: 'a', headers: { 'x-a': '1' } }, { name: 'b', headers: [{ 'x-b': '2' }] }), 'g'); // prettier-ignore
       await call('POST', path('specs', 'v1alpha4', 'httproutegroups'), group);
-      const seen = await call('GET', path('specs', 'v1alpha1', 'httproutegroups', 'g'));
+      const { seen } = await rewrite(path('specs', 'v1alpha1', 'httproutegroups', 'g'), labelled);
       assert.deepEqual(seen['matches'], [{ name: 'a' }, { name: 'b' }]);
-      const labelled = { ...seen, metadata: { ...seen.metadata, labels: { a: 'b' } } };
-      await call('PUT', path('specs', 'v1alpha1', 'httproutegroups', 'g'), labelled);
       const stored = await call('GET', path('specs', 'v1alpha4', 'httproutegroups', 'g'));
       assert.deepEqual([stored['spec'], stored.metadata['labels']], [group['spec'], { a: 'b' }]);
     },
@@ -109,7 +117,8 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
       const newer = await call('GET', path('access', 'v1alpha3', 'traffictargets', 't'));
       assert.deepEqual((newer['spec'] as Raw)['destination'], { kind: 'ServiceAccount', name: 'web' });
       assert.equal(newer.metadata.annotations?.['weft.dev/kept-older-fields'], '{"destinationPort":8080}');
-      await call('PUT', path('access', 'v1alpha3', 'traffictargets', 't'), { ...newer, spec: { ...(newer['spec'] as Raw), sources: [] } }); // prettier-ignore
+      const withoutSources = (seen: Stored) => ({ ...seen, spec: { ...(seen['spec'] as Raw), sources: [] } });
+      await rewrite(path('access', 'v1alpha3', 'traffictargets', 't'), withoutSources);
       const older = await call('GET', path('access', 'v1alpha1', 'traffictargets', 't'));
       assert.deepEqual([older['destination'], older['sources'], older.metadata.annotations], [spec.destination, [], undefined]); // prettier-ignore
     },
@@ -117,9 +126,8 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
     async 'ports of a TCPRoute survive a rewrite through specs v1alpha3 (smi.md check 15)'() {
       const route = { kind: 'TCPRoute', spec: { matches: { ports: [8080] } } };
       await call('POST', path('specs', 'v1alpha4', 'tcproutes'), named(route, 'r', 'specs.smi-spec.io/v1alpha4'));
-      const seen = await call('GET', path('specs', 'v1alpha3', 'tcproutes', 'r'));
+      const { seen } = await rewrite(path('specs', 'v1alpha3', 'tcproutes', 'r'), labelled);
       assert.deepEqual(seen['spec'], {});
-      await call('PUT', path('specs', 'v1alpha3', 'tcproutes', 'r'), { ...seen, metadata: { ...seen.metadata, labels: { a: 'b' } } }); // prettier-ignore
       const stored = await call('GET', path('specs', 'v1alpha4', 'tcproutes', 'r'));
       assert.deepEqual(stored['spec'], route.spec);
     },
@@ -176,6 +184,10 @@ export function smiApiSteps(api: KubernetesApi, namespace: string, signal: Abort
       await call('POST', strict(splits('v1alpha3')), named(trafficSplit({ service: 'web', backends: [], matches }), 'l', 'split.smi-spec.io/v1alpha3')); // prettier-ignore
     },
   } satisfies Readonly<Record<string, () => Promise<void>>>;
+}
+
+function labelled(seen: Stored): Raw {
+  return { ...seen, metadata: { ...seen.metadata, labels: { a: 'b' } } };
 }
 
 function conditional(): Raw {

@@ -7,7 +7,7 @@ import { webhooksFor } from './webhooks.ts';
 const kubeconfigPath = process.env.WEFT_TEST_KUBECONFIG;
 const skip =
   kubeconfigPath === undefined &&
-  'set WEFT_TEST_KUBECONFIG to a cluster without SMI objects, whose API server reaches 127.0.0.1 of this machine';
+  'set WEFT_TEST_KUBECONFIG to a cluster without SMI objects, and run this where its API server runs: it has to reach 127.0.0.1';
 
 test('SMI API on a real API server: CRDs, conversion and admission', { skip }, async (t) => {
   const client = kubernetesClient({ kubeconfigPath: kubeconfigPath ?? '' });
