@@ -7,14 +7,26 @@ import type { HttpMatch } from './resources.ts';
  */
 export type HttpMatcher = (method: string, path: string, authority: string, headers: readonly string[]) => boolean;
 
+/** Of lists that are still in use: most of them outlive many configurations. */
+const compiled = new WeakMap<readonly HttpMatch[], HttpMatcher>();
+
 /**
- * Compiles matches once, for many requests. Absent matches everything, an empty list nothing (`smi.md` H13).
+ * Compiles matches once, for many requests. Absent matches everything, an empty list nothing (`smi.md` H13). The list
+ * must not change afterwards.
  * @throws PatternError when a pattern is none: compile keeps such matches out, so a proxy that meets one refuses the
  * configuration
  */
 export function httpMatcher(matches: readonly HttpMatch[] | undefined): HttpMatcher {
   if (matches === undefined) return () => true;
-  const entries = matches.map((match) => new CompiledMatch(match));
+  let matcher = compiled.get(matches);
+  if (matcher === undefined) {
+    matcher = anyOf(matches.map((match) => new CompiledMatch(match)));
+    compiled.set(matches, matcher);
+  }
+  return matcher;
+}
+
+function anyOf(entries: readonly CompiledMatch[]): HttpMatcher {
   const only = entries[0];
   if (only === undefined) return () => false;
   if (entries.length === 1) {

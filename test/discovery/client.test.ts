@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -206,9 +207,11 @@ test('state store: anything but a whole state of this pod is refused by name', a
   assert.deepEqual(await store.load(), configOf(endpointsResource('a', '10.0.0.1')));
   const good = await readFile(path, 'utf8');
   const bad: [string, RegExp][] = [
-    [good.slice(0, -20), /state\.json: is cut off or no JSON/],
+    [good.slice(0, 20), /state\.json: is cut off or no JSON/],
+    [good.slice(0, -20), /does not have the content/],
+    [good.slice(0, good.indexOf('\n')), /does not have the content/],
     ['null', /has format undefined/],
-    [good.replace('"format":1', '"format":2'), /has format 2, not 1/],
+    [good.replace('"format":2', '"format":3'), /has format 3, not 2/],
     [good.replace('10.0.0.1', '10.0.0.2'), /does not have the content/],
     [good.replace('"deny"', '"permissive"'), /does not have the content/],
     [good.replace('"pod":"shop/web-1"', '"pod":"shop/cart-1"'), /is the state of pod shop\/cart-1/],
@@ -217,11 +220,9 @@ test('state store: anything but a whole state of this pod is refused by name', a
     await writeFile(path, text);
     await assert.rejects(store.load(), reason);
   }
-  const unknown = [{ type: 'future', key: 'future' }];
-  await writeFile(
-    path,
-    JSON.stringify({ format: 1, pod: 'shop/web-1', hash: contentHash(unknown), resources: unknown }),
-  );
+  const unknown = `${JSON.stringify({ type: 'future', key: 'future' })}\n`;
+  const hash = createHash('sha256').update(unknown).digest('base64url');
+  await writeFile(path, `${JSON.stringify({ format: 2, pod: 'shop/web-1', hash })}\n${unknown}`);
   await assert.rejects(store.load(), /future: resource type "future" is not known/);
 });
 
