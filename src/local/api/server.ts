@@ -7,6 +7,7 @@ import type { PodStreams } from '../pod-streams.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import { namespaceLifecycle } from './admission/namespace-lifecycle.ts';
 import { endpointAddress, type ServiceAddress } from './admission/outbound.ts';
+import { webhookCalls } from './admission/webhook-calls.ts';
 import { webhookAdmission } from './admission/webhooks.ts';
 import { type RemoteDiscovery, remoteDiscovery } from './aggregation/availability.ts';
 import { aggregatedPaths, type AggregationDeps, type FrontProxy } from './aggregation/proxy.ts';
@@ -89,12 +90,13 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { store, journal, unlock } = await openStore(options, log);
   const schemas = loadBuiltinSchemas();
   const address = options.serviceAddress ?? endpointAddress(store);
+  const webhooks = webhookCalls(address);
   const deps: RegistryDeps = {
     kinds: new KindTable(builtinKinds(schemas, { serviceCidr: options.serviceCidr ?? '10.96.0.0/16' })),
     store,
     clock,
-    admission: [namespaceLifecycle(store), ...(options.admission ?? []), webhookAdmission(store, address)],
-    convertByWebhook: conversionCaller(address),
+    admission: [namespaceLifecycle(store), ...(options.admission ?? []), webhookAdmission(store, webhooks)],
+    convertByWebhook: conversionCaller(webhooks),
   };
   const client = inProcessClient(deps);
   const stopCrds = serveCrds({ store, kinds: deps.kinds, client, resolve: schemas.resolve, log });
@@ -145,6 +147,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
       stop.abort();
       stopCrds();
       await Promise.all(doors.map((door) => door.close()));
+      webhooks.close();
       await journal?.close();
       await unlock?.();
     },

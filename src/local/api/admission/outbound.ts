@@ -1,4 +1,4 @@
-import { type RequestOptions, request } from 'node:https';
+import type { RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
 import { isObject, type JsonObject, numberOf, objectOf, objectsOf, stringOf, stringsOf } from '../json.ts';
 import type { Store } from '../store/store.ts';
@@ -68,44 +68,4 @@ export function outboundOf(config: JsonObject, address: ServiceAddress): Outboun
   const shown = `https://${name}.${namespace}.svc:${port}${path}`;
   if (found === undefined) throw new Error(`no endpoints available for service "${name}" in namespace "${namespace}"`);
   return { options: { ...found, path, servername: `${name}.${namespace}.svc`, ...ca }, shown };
-}
-
-const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-
-/** Posts JSON and parses the answer. @throws Error for anything but a 2xx with JSON in time */
-export function postJson({ options, shown }: Outbound, body: unknown, timeoutMs: number): Promise<unknown> {
-  const bytes = Buffer.from(JSON.stringify(body));
-  const headers = { 'content-type': 'application/json', accept: 'application/json', 'content-length': bytes.length };
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      { ...options, method: 'POST', headers, agent: false, signal: AbortSignal.timeout(timeoutMs) },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        response.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_ANSWER_BYTES) outgoing.destroy(new Error('the answer is larger than 16 MiB'));
-          else chunks.push(chunk);
-        });
-        response.on('error', reject);
-        response.on('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8');
-          const code = response.statusCode ?? 0;
-          if (code < 200 || code > 299)
-            return reject(new Error(`Post ${JSON.stringify(shown)}: the answer was ${code} ${text.slice(0, 200)}`));
-          try {
-            resolve(JSON.parse(text));
-          } catch {
-            reject(new Error(`Post ${JSON.stringify(shown)}: the answer is no JSON`));
-          }
-        });
-      },
-    );
-    outgoing.on('error', (error) => {
-      const why =
-        error.name === 'TimeoutError' || error.name === 'AbortError' ? 'context deadline exceeded' : error.message;
-      reject(new Error(`Post ${JSON.stringify(shown)}: ${why}`));
-    });
-    outgoing.end(bytes);
-  });
 }

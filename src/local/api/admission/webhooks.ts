@@ -6,12 +6,12 @@ import { jsonPatch } from '../patch/json-patch.ts';
 import { labelSelectorMatcher } from '../selectors.ts';
 import type { Store } from '../store/store.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
-import { outboundOf, postJson, type ServiceAddress } from './outbound.ts';
+import type { WebhookCalls } from './webhook-calls.ts';
 
 const GROUP = 'admissionregistration.k8s.io';
 
 /** Calls the webhooks that MutatingWebhookConfigurations and ValidatingWebhookConfigurations name. */
-export function webhookAdmission(store: Store, address: ServiceAddress): AdmissionPlugin {
+export function webhookAdmission(store: Store, calls: WebhookCalls): AdmissionPlugin {
   const hooks = (resource: string, request: AdmissionRequest): JsonObject[] =>
     request.kind.group === GROUP // a webhook must not be able to keep itself from being mended
       ? []
@@ -25,7 +25,7 @@ export function webhookAdmission(store: Store, address: ServiceAddress): Admissi
     async mutate(request) {
       let object = request.object;
       for (const hook of hooks('mutatingwebhookconfigurations', request)) {
-        const answer = await call(hook, { ...request, object }, address);
+        const answer = await call(hook, { ...request, object }, calls);
         const patch = stringOf(answer?.['patch']);
         if (patch === '' || object === undefined) continue;
         object = patched(hook, object, patch);
@@ -33,7 +33,7 @@ export function webhookAdmission(store: Store, address: ServiceAddress): Admissi
       return object;
     },
     async validate(request) {
-      await Promise.all(hooks('validatingwebhookconfigurations', request).map((hook) => call(hook, request, address)));
+      await Promise.all(hooks('validatingwebhookconfigurations', request).map((hook) => call(hook, request, calls)));
     },
   };
 }
@@ -73,16 +73,12 @@ function ruleMatches(rule: JsonObject, { operation, kind, version, subresource }
 }
 
 /** Undefined when the webhook cannot be reached and its failurePolicy is Ignore. @throws ApiError when it refuses */
-async function call(
-  hook: JsonObject,
-  request: AdmissionRequest,
-  address: ServiceAddress,
-): Promise<JsonObject | undefined> {
+async function call(hook: JsonObject, request: AdmissionRequest, calls: WebhookCalls): Promise<JsonObject | undefined> {
   const review = reviewOf(request);
   let answer: JsonObject;
   try {
-    const target = outboundOf(objectOf(hook['clientConfig']), address);
-    const reply = objectOf(await postJson(target, review, numberOf(hook['timeoutSeconds'], 10) * 1000));
+    const timeoutMs = numberOf(hook['timeoutSeconds'], 10) * 1000;
+    const reply = objectOf(await calls.post(objectOf(hook['clientConfig']), review, timeoutMs));
     const response = reply['response'];
     if (!isObject(response)) throw new Error('expected response, got none in the AdmissionReview');
     if (response['uid'] !== review.request.uid)

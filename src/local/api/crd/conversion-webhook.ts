@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ApiObject } from '../../api-client.ts';
 import { ApiError } from '../../api-error.ts';
-import { outboundOf, postJson, type ServiceAddress } from '../admission/outbound.ts';
+import type { WebhookCalls } from '../admission/webhook-calls.ts';
 import { isObject, objectOf, objectsOf, stringOf } from '../json.ts';
 import type { Kind } from '../kinds/kind.ts';
 import type { ConversionCaller } from '../registry/deps.ts';
@@ -9,7 +9,7 @@ import type { ConversionCaller } from '../registry/deps.ts';
 const TIMEOUT_MS = 30_000;
 
 /** Asks the conversion webhook that a kind's CRD names. */
-export function conversionCaller(address: ServiceAddress): ConversionCaller {
+export function conversionCaller(calls: WebhookCalls): ConversionCaller {
   return async (kind, objects, apiVersion) => {
     const conversion = kind.custom?.conversion;
     if (conversion?.strategy !== 'Webhook') throw failed(kind, 'its CRD names no webhook');
@@ -21,7 +21,7 @@ export function conversionCaller(address: ServiceAddress): ConversionCaller {
     };
     let reply: unknown;
     try {
-      reply = await postJson(outboundOf(objectOf(conversion.webhook['clientConfig']), address), review, TIMEOUT_MS);
+      reply = await calls.post(objectOf(conversion.webhook['clientConfig']), review, TIMEOUT_MS);
     } catch (error) {
       throw failed(kind, error instanceof Error ? error.message : String(error));
     }
