@@ -27,6 +27,7 @@ import { Lookups } from './lookups.ts';
 import type { Proxy, ProxyOptions } from './options.ts';
 import { connector } from './pool/connect.ts';
 import { Upstreams } from './pool/upstreams.ts';
+import { CompiledServices } from './route/compiled-services.ts';
 import { buildDirectory } from './route/directory.ts';
 import { ProxyRun } from './run.ts';
 import { Running } from './running.ts';
@@ -71,10 +72,10 @@ function compileOutbound(
   { random, clock }: ProxyOptions,
   shared: Shared,
 ): OutboundState {
-  const { registry, book, guard, limits, upstreams, instance, stripped, unknown } = shared;
+  const { registry, book, compiled, guard, limits, upstreams, instance, stripped, unknown } = shared;
   const recorded = recordOutbound(shared.recording, unknown);
   if (config === undefined) return { directory: undefined, handle: stack([recorded], notConfigured) };
-  const directory = buildDirectory(config, { registry, random, book });
+  const directory = buildDirectory(config, { registry, random, book, compiled });
   const handle = stack(
     [
       recorded, // outermost: what is refused below is counted too
@@ -134,6 +135,7 @@ function sharedParts(options: ProxyOptions) {
   const timers = new TimerWheel();
   const instance = options.instance ?? randomInstance();
   const book = new TrafficBook();
+  const registry = new EndpointRegistry();
   const running = new Running();
   const ownConnections = new Set<string>();
   const credentials = new LiveCredentials(options.credentials, clock);
@@ -159,7 +161,8 @@ function sharedParts(options: ProxyOptions) {
     credentials,
     guard,
     lookups,
-    registry: new EndpointRegistry(),
+    registry,
+    compiled: new CompiledServices({ registry, random, book }),
     ready: new WatchSource(false),
     recording: { clock, running, accessLog, metrics },
     /** Inbound exchanges that flow on after they were let in. */

@@ -1,4 +1,3 @@
-import type { Random } from '../../base/random.ts';
 import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../../mesh/ports.ts';
 import {
   endpointsKey,
@@ -10,11 +9,10 @@ import {
   type ServiceResource,
 } from '../../mesh/resources.ts';
 import type { LiveEndpoint } from '../balance/live-endpoint.ts';
-import type { EndpointRegistry } from '../balance/registry.ts';
 import { p2c, type Balancer } from '../balance/p2c.ts';
 import { formatDestination, type Destination } from '../destination.ts';
-import type { TrafficBook } from '../traffic-book.ts';
-import { directPort, routedPort, type RoutedPort, type RouterOptions } from './router.ts';
+import type { CompiledServices, CompiledServicesOptions } from './compiled-services.ts';
+import { directPort, routedPort, type RoutedPort } from './router.ts';
 
 /**
  * What a destination turned out to be. `noSuchPort`: the address or name is a Service's, but not on that port; letting
@@ -34,10 +32,9 @@ export interface Directory {
   readonly services: number;
 }
 
-export interface DirectoryOptions {
-  readonly registry: EndpointRegistry;
-  readonly random: Random;
-  readonly book: TrafficBook;
+export interface DirectoryOptions extends CompiledServicesOptions {
+  /** Outlives the directory. */
+  readonly compiled: CompiledServices;
 }
 
 /** Compiles the outbound half of a configuration. @throws PatternError when a route cannot be compiled */
@@ -67,20 +64,12 @@ class CompiledDirectory implements Directory {
     const resources = [...config.values()];
     this.#opaque = resources.find((r) => r.type === 'workload')?.opaquePorts ?? [];
     const endpoints = resources.filter((r) => r.type === 'endpoints');
-    for (const resource of endpoints) {
-      balancers.set(
-        resource.key,
-        p2c(
-          resource.endpoints.map((e) => live(options.registry, e)),
-          options.random,
-        ),
-      );
-    }
-    const router: RouterOptions = { book: options.book, balancer: (key) => balancers.get(key) ?? NOBODY };
+    for (const resource of endpoints) balancers.set(resource.key, options.compiled.balancer(resource));
+    const balancerOf = (key: string) => balancers.get(key) ?? NOBODY;
     const services = resources.filter((r) => r.type === 'service').sort((a, b) => (a.key < b.key ? -1 : 1));
     this.services = services.length;
     for (const service of services) {
-      this.#addService(service, router);
+      this.#addService(service, balancerOf);
       for (const port of service.ports) {
         protocols.set(endpointsKey(service.namespace, service.name, port.number), port.protocol);
       }
@@ -89,16 +78,11 @@ class CompiledDirectory implements Directory {
     for (const resource of resources) if (resource.type === 'pod') this.#addPod(resource);
   }
 
-  #addService(service: ServiceResource, router: RouterOptions): void {
-    const own = (port: number) => router.balancer(endpointsKey(service.namespace, service.name, port)).endpoints;
-    const ports = new Map(service.ports.map((port) => [port.number, routedPort(service, port, router)]));
-    for (const address of service.addresses) {
-      this.#clusterIps.add(address);
-      for (const [number, port] of ports) {
-        const key = formatDestination({ host: address, port: number });
-        if (!this.#addresses.has(key)) this.#addresses.set(key, port);
-      }
-    }
+  #addService(service: ServiceResource, balancerOf: (endpoints: string) => Balancer): void {
+    const own = (port: number) => balancerOf(endpointsKey(service.namespace, service.name, port)).endpoints;
+    const { ports, addresses } = this.#options.compiled.service(service, balancerOf);
+    for (const address of service.addresses) this.#clusterIps.add(address);
+    for (const [key, port] of addresses) if (!this.#addresses.has(key)) this.#addresses.set(key, port);
     const named: NamedService = { headless: service.addresses.length === 0, ports, own };
     for (const host of service.hostnames) if (!this.#hosts.has(host)) this.#hosts.set(host, named);
   }
@@ -210,12 +194,6 @@ interface DirectEndpoint {
 }
 
 const NOBODY: Balancer = { endpoints: [], pick: () => undefined };
-
-function live(registry: EndpointRegistry, endpoint: Endpoint) {
-  const known = registry.get(endpoint);
-  known.endpoint = endpoint;
-  return known;
-}
 
 /** Host of an authority without port, lower case, no trailing dot. */
 function hostOf(authority: string): string {
