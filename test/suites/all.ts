@@ -1,3 +1,4 @@
+import { differential } from './differential.ts';
 import { floods } from './flood.ts';
 import { grpc } from './grpc.ts';
 import { h1Vectors } from './h1-vectors.ts';
@@ -7,4 +8,4 @@ import { slowhttptest } from './slowhttptest.ts';
 import type { Suite } from './suite.ts';
 
 /** In the order in which `npm run suites` runs them. */
-export const SUITES: readonly Suite[] = [h1Vectors, h2spec, h2specd, grpc, floods, slowhttptest];
+export const SUITES: readonly Suite[] = [h1Vectors, differential, h2spec, h2specd, grpc, floods, slowhttptest];

@@ -1,4 +1,4 @@
-import { VALUE } from './chars.ts';
+import { TOKEN, VALUE } from './chars.ts';
 import type { Headers } from './stream.ts';
 import { FieldBlock } from './http1-fields.ts';
 import { keepTrailers } from './trailers.ts';
@@ -17,13 +17,14 @@ const SMALL = 512;
 const GATHERED_BYTES = 16 * 1024;
 
 const SIZE = 0; // at the first digit, or in the digits
-const EXTENSION = 1; // behind `;`
+const EXTENSION = 1; // behind the first byte of its name
 const SIZE_LF = 2;
 const DATA = 3;
 const DATA_CR = 4;
 const DATA_LF = 5;
 const TRAILER = 6;
 const DONE = 7;
+const EXTENSION_NAME = 8; // behind `;`
 
 /** Whom the decoder tells. `onChunk` returns false to stop after this piece: `decode` then returns early. */
 export interface ChunkSink {
@@ -133,6 +134,10 @@ export class ChunkedDecoder {
         else if (++this.#line > MAX_LINE || ++this.#extensions > MAX_EXTENSIONS)
           this.error = 'chunk extension too long';
         return;
+      case EXTENSION_NAME:
+        if (TOKEN[c]) this.#state = EXTENSION;
+        else this.error = 'chunk extension without a name';
+        return;
       case SIZE_LF:
         if (c !== 0x0a) this.error = 'chunk size line does not end with CRLF';
         else this.#sizeDone();
@@ -156,7 +161,7 @@ export class ChunkedDecoder {
       this.#line++;
     } else if (this.#digits === 0) this.error = 'chunk size is no number';
     else if (c === 0x0d) this.#state = SIZE_LF;
-    else if (c === 0x3b) this.#state = EXTENSION;
+    else if (c === 0x3b) this.#state = EXTENSION_NAME;
     else this.error = 'forbidden byte in a chunk size';
   }
 

@@ -504,13 +504,14 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     const error = new ProxyError(code, message);
     const stream = this.#stream;
     const answered = stream !== undefined && this.#headSent;
+    const headOnly = this.#head?.method === 'HEAD';
     this.#forget();
     this.#onRefused?.(error);
     stream?.events.onError(error);
     if (answered) return this.reset();
     const body = refusalBody(error);
     this.#out.push(encodeResponse(refusalHead(code, body.length), body.length, 'close'));
-    this.#out.push(body);
+    if (!headOnly) this.#out.push(body);
     this.#endGently();
   }
 

@@ -263,6 +263,14 @@ test('http1 server: an answer longer or shorter than promised breaks the connect
   }
 });
 
+test('http1 server: HEAD with a broken body is refused without a body', async (t) => {
+  const { client, until, text } = await serve(t, echo);
+  client.write('HEAD / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nx');
+  await until(/^HTTP\/1\.1 400 /);
+  await closed(client);
+  assert.match(text(), /content-length: [1-9][\s\S]*\r\n\r\n$/);
+});
+
 test('http1 server: an answer with a line break in a field becomes 500, and nothing of it is sent', async (t) => {
   const { client, until } = await serve(t, (_head, stream) => {
     stream.events = deaf;
