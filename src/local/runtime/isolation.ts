@@ -43,8 +43,8 @@ export interface Sandbox {
   connect(port: number, host: string | undefined, signal: AbortSignal): Promise<Duplex>;
   /** A connection to a port of the pod past the sidecar's rules, or to the sidecar's admin port: `kubectl port-forward`. */
   forward(port: number, signal: AbortSignal): Promise<Duplex>;
-  /** A hint for a container whose app does not do what the isolation needs; called once after it became ready. */
-  advise?(pids: readonly number[]): Promise<string | undefined>;
+  /** A hint for a pod whose app, in these process groups, does not do what the isolation needs; called a few times after it became ready. */
+  advise?(groups: readonly number[]): string | undefined;
   /** A hint for a container that failed, from the end of what it wrote. */
   explain?(lastWords: string): string | undefined;
   /** Leaves nothing behind. */

@@ -9,7 +9,6 @@ import { PodStreamError } from '../pod-streams.ts';
 import type { ContainerRunner } from './container.ts';
 import type { Sandbox } from './isolation.ts';
 import { POD_MARK, type Launcher } from './launch.ts';
-import { processesOf } from './listeners.ts';
 import type { RuntimeOptions } from './options.ts';
 import { PodContainers } from './pod-containers.ts';
 import { podStatus, type PodView } from './pod-status.ts';
@@ -224,7 +223,7 @@ export class PodRunner {
       await this.#options.clock.sleep(pauseMs, this.#stop.signal).catch(() => {});
       if (this.#stop.signal.aborted) return;
       const groups = this.containers.main.flatMap((r) => r.pid ?? []);
-      const advice = await advise.call(this.#launcher?.sandbox, await processesOf(groups));
+      const advice = advise.call(this.#launcher?.sandbox, groups);
       if (advice === undefined) continue;
       return this.#event('Warning', 'ListensEverywhere', advice);
     }

@@ -57,9 +57,9 @@ function sandboxOf(network: string, number: number, { meshed }: SandboxRequest, 
     enter: (argv) => Promise.resolve(argv),
     connect: (port, host, signal) => dial(port, host ?? appAddress, signal),
     forward: (port, signal) => dial(port, port === ADMIN_PORT ? publishedAddress : appAddress, signal),
-    async advise(pids) {
-      const port = await listensEverywhere(pids);
-      if (port === undefined || !meshed) return undefined;
+    advise(groups) {
+      const port = meshed ? listensEverywhere(groups) : undefined;
+      if (port === undefined) return undefined;
       return (
         `the app listens on port ${port} of every address of this machine (0.0.0.0 or ::), so another pod cannot use ` +
         `that port and callers may get around the sidecar; ${OWN_ADDRESS}`
