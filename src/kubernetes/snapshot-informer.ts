@@ -17,6 +17,8 @@ export interface SnapshotInformerOptions extends Pick<ListWatchOptions, 'minBack
   readonly log: Logger;
   /** Changes within this time after the first become one Snapshot. */
   readonly settleMs?: number;
+  /** While changes go on, there is a Snapshot this often: each is compiled, and what came of it goes to every sidecar. */
+  readonly paceMs?: number;
 }
 
 export interface SnapshotInformer {
@@ -28,21 +30,24 @@ export interface SnapshotInformer {
 
 /** What the API server holds, as Snapshots. */
 export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInformer {
-  const { clock, log, settleMs = 15 } = options;
+  const { clock, log, settleMs = 15, paceMs = 100 } = options;
   const store = new SnapshotStore();
   const snapshots = new WatchSource<Snapshot>();
   const kinds = watchedKinds();
   const unlisted = new Set<SnapshotKind>(kinds.map(({ kind }) => kind));
   let settling = false;
+  let publishedAtMs = -Infinity;
 
   function changed(signal: AbortSignal): void {
     if (settling || unlisted.size > 0) return;
     settling = true;
-    clock.sleep(settleMs, signal).then(publish, () => undefined);
+    const sinceMs = clock.now() - publishedAtMs;
+    clock.sleep(Math.max(settleMs, paceMs - sinceMs), signal).then(publish, () => undefined);
   }
 
   function publish(): void {
     settling = false;
+    publishedAtMs = clock.now();
     snapshots.set(store.snapshot());
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { FakeClock } from '../../src/base/clock.ts';
 import { watchedKinds } from '../../src/kubernetes/kinds.ts';
 import { snapshotInformer } from '../../src/kubernetes/snapshot-informer.ts';
 import { fail, reply } from './fake-api-server.ts';
@@ -60,6 +61,28 @@ test('informer: a burst of changes makes few snapshots', async (t) => {
   for (let i = 0; i < 500; i += 1) put(`web-${i}`);
   await eventually(() => names().length === 500);
   assert.ok(changes.length - before < 50, `${changes.length - before} snapshots`);
+});
+
+test('informer: a change after a quiet time is not kept waiting, one that follows at once is', async (t) => {
+  const { server, common, run } = await setup(t);
+  const clock = new FakeClock();
+  const informer = snapshotInformer({ ...common, clock, settleMs: 10, paceMs: 100 });
+  run((signal) => informer.run(signal));
+  const names = () => [...(informer.snapshots.current()?.services.keys() ?? ['none yet'])].join();
+  const put = async (name: string) => {
+    server.put(service(name).path, service(name).object);
+    await eventually(() => clock.sleeping > 0);
+  };
+  await eventually(() => server.watchers === KINDS && names() === '');
+  await clock.advance(1_000);
+  await put('a');
+  await clock.advance(10);
+  assert.equal(names(), 'shop/a');
+  await put('b');
+  await clock.advance(90);
+  assert.equal(names(), 'shop/a');
+  await clock.advance(10);
+  assert.equal(names(), 'shop/a,shop/b');
 });
 
 test('informer: lists longer than a page arrive whole', async (t) => {
