@@ -19,24 +19,50 @@ export function endpointsController(context: ControllerContext): Reconciler {
   const { client, clock } = context;
   const alarm = new Alarm(clock);
   const turn = eachObject('endpoints', context, alarm);
+  const settled: Settled = new WeakMap();
   return {
     name: 'endpoints',
     watches: [SERVICES, PODS, ENDPOINT_SLICES, ENDPOINTS].map((r) => watchOf(client, r)).concat(alarm),
     reconcile: (signal) =>
-      turn(client.list(SERVICES) as readonly Service[], (service) => reconcileService(service, context), signal),
+      turn(
+        client.list(SERVICES) as readonly Service[],
+        (service) => reconcileService(service, context, settled),
+        signal,
+      ),
   };
 }
 
-async function reconcileService(service: Service, context: ControllerContext): Promise<void> {
+/**
+ * What a Service's last turn looked at. Stored objects are replaced and never changed, so the same ones need no second look:
+ * a change of one pod gives every Service of the machine its turn.
+ */
+type Settled = WeakMap<Service, readonly unknown[]>;
+
+async function reconcileService(service: Service, context: ControllerContext, settled: Settled): Promise<void> {
   const { selector, type } = service.spec;
   if (selector === undefined || Object.keys(selector).length === 0 || type === 'ExternalName') return;
   if (service.metadata.deletionTimestamp !== undefined) return;
   const pods = (context.client.list(PODS, service.metadata.namespace) as readonly Pod[]).filter(
     (pod) => hasLabels(pod.metadata.labels, selector) && (pod.status?.podIP ?? '') !== '' && !isFinished(pod),
   );
+  const slices = slicesFor(service, context.client);
+  const inputs = [...pods, ...slices, endpointsFor(service, context.client)];
+  const before = settled.get(service);
+  if (before?.length === inputs.length && before.every((input, i) => input === inputs[i])) return;
   const groups = groupByPorts(service, pods);
-  await putSlices(service, groups, context);
+  await putSlices(service, groups, slices, context);
   await putEndpoints(service, groups, context.client);
+  settled.set(service, inputs);
+}
+
+function slicesFor(service: Service, client: ApiClient): readonly ApiObject[] {
+  return client
+    .list(ENDPOINT_SLICES, service.metadata.namespace)
+    .filter((s) => s.metadata.labels?.[SERVICE_NAME] === service.metadata.name && isControlledBy(s, service));
+}
+
+function endpointsFor({ metadata }: Service, client: ApiClient): ApiObject | undefined {
+  return client.get(ENDPOINTS, metadata.namespace ?? '', metadata.name);
 }
 
 interface EndpointPort {
@@ -85,10 +111,12 @@ function namedPort(pod: Pod, name: string, protocol: string): number | undefined
   return undefined;
 }
 
-async function putSlices(service: Service, groups: readonly PortGroup[], { client, random }: ControllerContext) {
-  const present = client
-    .list(ENDPOINT_SLICES, service.metadata.namespace)
-    .filter((s) => s.metadata.labels?.[SERVICE_NAME] === service.metadata.name && isControlledBy(s, service));
+async function putSlices(
+  service: Service,
+  groups: readonly PortGroup[],
+  present: readonly ApiObject[],
+  { client, random }: ControllerContext,
+) {
   const wanted = groups.flatMap((group) => slicesOf(service, group));
   if (wanted.length === 0) wanted.push(sliceOf(service, [], [])); // tells that there is nobody, rather than nothing
   const spare = [...present];
@@ -199,7 +227,7 @@ async function putEndpoints(service: Service, groups: readonly PortGroup[], clie
       },
     ];
   });
-  const old = client.get(ENDPOINTS, namespace, name);
+  const old = endpointsFor(service, client);
   const labels = { ...service.metadata.labels, [MANAGED_BY]: 'endpoint-controller' };
   const content = { ...(subsets.length === 0 ? {} : { subsets }) };
   if (old === undefined) {
