@@ -132,11 +132,20 @@ function pathTo(object: SmiObject): string {
 function duePatience(next: readonly Condition[], old: readonly Condition[], sinceMs: number, writtenMs: number) {
   const find = (all: readonly Condition[]) => all.find(({ type }) => type === 'Programmed');
   const [now, before] = [find(next), find(old)];
+  // A new object is on its way as a rule, and what it refers to is about to come
+  if (now !== undefined && old.length === 0 && MAY_PASS.has(now.reason) && isFine(next)) return sinceMs + SETTLE_MS;
   if (now === undefined || before === undefined || !isDeepStrictEqual(others(next), others(old))) return -Infinity;
   const newlyLive = now.status === 'True' && !isDeepStrictEqual(stateOf(now), stateOf(before));
   if (newlyLive) return -Infinity;
   const sameGeneration = now.observedGeneration === before.observedGeneration;
   return Math.max(sinceMs + SETTLE_MS, sameGeneration ? writtenMs + PROGRESS_MS : -Infinity);
+}
+
+/** Why Programmed is not true yet, but may be in a moment. */
+const MAY_PASS = new Set(['Pending', 'NoSidecars']);
+
+function isFine(all: readonly Condition[]): boolean {
+  return all.every(({ type, status }) => type === 'Programmed' || (status === 'True') !== (type === 'Conflicted'));
 }
 
 /** Everything but how far it has got, whatever generation it was found for. */

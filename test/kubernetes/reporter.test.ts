@@ -138,7 +138,9 @@ test('reporter: conditions of others stay', async (t) => {
 });
 
 test('reporter: tells how many sidecars have it', async (t) => {
-  const { progress, shown, conditions } = await started(t);
+  const { clock, progress, shown, conditions } = await started(t);
+  await progress({ live: 1, of: 3 });
+  await clock.advance(1_000);
   await progress({ live: 1, of: 3 });
   assert.equal(shown()?.[3], 'Programmed=False Pending');
   assert.equal(conditions()?.[3]?.message, 'live on 1 of 3 sidecars');
@@ -149,6 +151,8 @@ test('reporter: tells how many sidecars have it', async (t) => {
 test('reporter: the way of a change to many sidecars is a few writes, and ends with the truth', async (t) => {
   const { clock, progress, conditions, writes, due } = await started(t);
   const message = () => conditions()?.[3]?.message;
+  await progress({ live: 0, of: 200 });
+  await clock.advance(1_000);
   let asked = 0;
   due.subscribe(() => (asked += 1));
   for (let live = 0; live < 100; live += 1) await progress({ live, of: 200 });
@@ -159,6 +163,21 @@ test('reporter: the way of a change to many sidecars is a few writes, and ends w
   assert.deepEqual([writes(), message()], [2, 'live on 100 of 200 sidecars']);
   await progress({ live: 200, of: 200 });
   assert.deepEqual([writes(), message()], [3, 'live on 200 of 200 sidecars']);
+});
+
+test('reporter: a new object that is live soon is one write, and one that is wrong is said at once', async (t) => {
+  const { server, clock, report, snapshot, progress, shown, writes, signal } = await started(t);
+  for (const live of [0, 1, 2]) {
+    await progress({ live, of: 3 });
+    await clock.advance(50);
+  }
+  assert.equal(writes(), 0);
+  await progress({ live: 3, of: 3 });
+  assert.deepEqual([writes(), shown()?.[3]], [1, 'Programmed=True Programmed']);
+  server.delete(WEB.path);
+  server.put(WEB.path, WEB.object);
+  await report({ snapshot: snapshot(), diagnostics: [finding()], progress: () => ({ live: 0, of: 3 }) }, signal);
+  assert.deepEqual(shown()?.slice(1, 2), ['ResolvedRefs=False SMI1203']);
 });
 
 test('reporter: new weights that are live soon are one write, which says so', async (t) => {
@@ -222,7 +241,9 @@ test('reporter: what is wrong is said at once, whatever else is under way', asyn
 });
 
 test('reporter: an object that concerns no sidecar is in force nowhere', async (t) => {
-  const { progress, shown, conditions } = await started(t);
+  const { clock, progress, shown, conditions } = await started(t);
+  await progress({ live: 0, of: 0 });
+  await clock.advance(1_000);
   await progress({ live: 0, of: 0 });
   assert.equal(shown()?.[3], 'Programmed=False NoSidecars');
   assert.equal(conditions()?.[3]?.message, 'no sidecar needs it now');
