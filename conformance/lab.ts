@@ -33,9 +33,10 @@ const POLL_MS = 150;
 const STABLE_POLL_MS = 700;
 /** While waiting for a change to arrive, a small sample decides; it may be wrong one time in a thousand. */
 const GLANCE_ALPHA = 0.001;
-const GLANCE_SHARE_REQUESTS = 200;
+const GLANCE_SHARE_REQUESTS = 100;
 const GLANCE_REQUESTS = 30;
-const SHARE_REQUESTS = 2000;
+/** A band is judged from so many, where the case does not say. */
+const SHARE_REQUESTS = 1000;
 
 /** What one case does with the mesh: objects, traffic, waiting. Keeps the evidence. */
 export class Lab {

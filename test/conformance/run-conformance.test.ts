@@ -88,15 +88,15 @@ function biased(from: number, to: number): () => number {
 }
 
 test('runConformance: an outlier is sampled once more, four times larger, and both samples are evidence', async () => {
-  // The glance takes 200 requests, the sample 2000.
-  const once = await judged(undefined, { filter: 'TS-69b' }, biased(450, 4300));
+  // The glance takes 100 requests, the sample 2000.
+  const once = await judged(undefined, { filter: 'TS-69b' }, biased(250, 4100));
   const evidence = once.report.cases[0]?.evidence.join('\n') ?? '';
   assert.match(
     evidence,
     /^shares v1 \d+ of 2000, band \d+\.\.\d+; v2 \d+ of 2000, band .*\nsampled once more: v1 \d+ of 8000/,
   );
   assert.equal(once.report.passed, 1);
-  const always = await judged(undefined, { filter: 'TS-69b' }, biased(450, Infinity));
+  const always = await judged(undefined, { filter: 'TS-69b' }, biased(250, Infinity));
   assert.match(always.report.cases[0]?.failure ?? '', /^twice: .* outside the band: v1, v2/);
 });
 

@@ -22,14 +22,14 @@ function ownerOf(folder: string): number {
   }
 }
 
-describe('demo', { skip: kubectlMissing }, () => {
+describe('demo', () => {
   let mesh: LocalMesh;
   before(async () => {
     mesh = await startMesh([]);
   });
   after(() => mesh.stop());
 
-  test('demo: says where the kubeconfig is, and that it works', async () => {
+  test('demo: says where the kubeconfig is, and that it works', { skip: kubectlMissing }, async () => {
     await mesh.printed(/^kubeconfig: (.+)$/m);
     const { stdout } = await mesh.kubectl(['get', 'deployments', '-A', '-o', 'name']);
     assert.ok(stdout.split('\n').filter(Boolean).length >= 7, stdout);
@@ -43,7 +43,7 @@ describe('demo', { skip: kubectlMissing }, () => {
     await mesh.printed(/shop\/crawler +shop\/catalog .*ACCESS_DENIED/);
   });
 
-  test('demo: each of the three things to try works when it is pasted', async () => {
+  test('demo: each of the three things to try works when it is pasted', { skip: kubectlMissing }, async () => {
     const printed = await mesh.printed(/try:\n([\s\S]*?)\n\n/);
     const commands = (printed[1] ?? '').split(/\n(?=#)/);
     assert.equal(commands.length, 3);
@@ -56,14 +56,14 @@ describe('demo', { skip: kubectlMissing }, () => {
     await mesh.printed(/shop\/web +payments\/checkout .*ACCESS_DENIED/);
   });
 
-  test('demo: its own objects give the controller nothing to advise', async () => {
+  test('demo: its own objects give the controller nothing to advise', { skip: kubectlMissing }, async () => {
     const { stdout } = await mesh.kubectl(['get', 'events', '-A', '-o', 'custom-columns=R:.reason,M:.message']);
     assert.match(stdout, /ScalingReplicaSet/);
     const advice = stdout.split('\n').filter((line) => line.startsWith('SMI') && !line.includes('no ready endpoints'));
     assert.deepEqual(advice, []);
   });
 
-  test('demo: exec runs in the pod, behind its sidecar', async () => {
+  test('demo: exec runs in the pod, behind its sidecar', { skip: kubectlMissing }, async () => {
     const allowed = await mesh.kubectl(['exec', '-n', 'shop', 'deploy/shopper', '--', 'curl', '-sS', 'http://web/']);
     assert.equal(allowed.code, 0, allowed.stderr);
     assert.match(allowed.stdout, /catalog from catalog-v[12]/);
@@ -80,17 +80,16 @@ describe('demo', { skip: kubectlMissing }, () => {
     ]);
     assert.match(refused.stdout, /^HTTP\/1\.1 403 [\s\S]*x-weft-reason: ACCESS_DENIED/i);
   });
-});
 
-test('weft local: Ctrl-C leaves no process and no folder', async () => {
-  const mesh = await startMesh([]);
-  const folder = folderOf(mesh);
-  const children = descendants(mesh.child.pid ?? 0);
-  assert.ok(children.length > 10, `only ${children.length} processes`);
-  assert.equal(await mesh.stop(), 0);
-  assert.doesNotMatch(mesh.output(), /"level":"(warn|error)"/);
-  assert.deepEqual(alive(children), []);
-  assert.equal(existsSync(folder), false);
+  test('demo: Ctrl-C leaves no process and no folder', async () => {
+    const folder = folderOf(mesh);
+    const children = descendants(mesh.child.pid ?? 0);
+    assert.ok(children.length > 10, `only ${children.length} processes`);
+    assert.equal(await mesh.stop(), 0);
+    assert.doesNotMatch(mesh.output(), /"level":"(warn|error)"/);
+    assert.deepEqual(alive(children), []);
+    assert.equal(existsSync(folder), false);
+  });
 });
 
 test('weft local: kill -9 of npm, which started it, ends the mesh as well', async (t) => {

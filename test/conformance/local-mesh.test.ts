@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'yaml';
 import { detectIsolation } from '../../src/local/runtime/detect-isolation.ts';
-import { run } from './local-mesh.ts';
+import { run } from '../system/local-mesh.ts';
 
 const program = resolve(import.meta.dirname, '../../src/main/weft.cjs');
 
@@ -18,11 +18,14 @@ interface Result {
   readonly skippedBecause?: string;
 }
 
+/** On a machine that does little else it takes two minutes. */
+const TIMEOUT_MS = 900_000;
+
 /** Runs the suite by its command line; each case of its report becomes a test, so that skipped ones are counted. */
 for (const isolation of ['process', 'netns'] as const) {
   const choice = await detectIsolation('auto');
   const skip = isolation === 'netns' && choice.kind !== 'netns' ? choice.reason : false;
-  test(`conformance: the local mesh passes, isolation ${isolation}`, { skip }, async (t) => {
+  test(`conformance: the local mesh passes, isolation ${isolation}`, { skip, timeout: TIMEOUT_MS }, async (t) => {
     const dir = mkdtempSync(join(tmpdir(), 'weft-conformance-'));
     const [yaml, junit] = [join(dir, 'report.yaml'), join(dir, 'report.xml')];
     try {
