@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Buffer } from 'node:buffer';
 import { test } from 'node:test';
-import { type Body, serve } from './serve.ts';
+import { type Body, CRDS, gadgetCrd, serve } from './serve.ts';
 
 const GNOSTIC = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'; // as kubectl asks, with its `@`
 
@@ -115,4 +115,32 @@ test('openapi: version 2 in a format that nobody knows is 406', async (t) => {
   const answer = await call('GET', '/openapi/v2', { accept: 'application/xml' });
   assert.equal(answer.code, 406);
   assert.equal(String(answer.body['reason']), 'NotAcceptable');
+});
+
+test('openapi: a client that has a document gets it again only when a CRD has changed it', async (t) => {
+  const { call } = await serve(t);
+  const paths = ['/openapi/v2', '/openapi/v2', '/openapi/v3/apis/apiextensions.k8s.io/v1'];
+  const accepts = ['application/json', GNOSTIC, 'application/json'];
+  const ask = (i: number, etag?: string) =>
+    call('GET', paths[i]!, { accept: accepts[i]!, ...(etag === undefined ? {} : { headers: { 'if-none-match': etag } }) }); // prettier-ignore
+  const etags = await Promise.all(paths.map(async (_, i) => String((await ask(i)).headers['etag'])));
+  assert.equal(new Set(etags).size, 3);
+  for (const [i, etag] of etags.entries()) {
+    const again = await ask(i, etag);
+    assert.deepEqual([again.code, again.bytes.length], [304, 0]);
+  }
+  await call('POST', CRDS, { body: gadgetCrd({ type: 'object' }) });
+  const codes = await Promise.all(etags.map(async (etag, i) => (await ask(i, etag)).code));
+  assert.deepEqual(codes, [200, 200, 304]);
+});
+
+test('openapi: what lies at a path with the hash of its content may be kept for ever, and at no other', async (t) => {
+  const { call } = await serve(t);
+  const { paths } = (await call('GET', '/openapi/v3')).body;
+  const at = String(paths?.['api/v1']?.['serverRelativeURL']);
+  assert.match(String((await call('GET', at)).headers['cache-control']), /immutable/);
+  for (const other of [at.replace(/hash=.*/, 'hash=ABC'), '/openapi/v3/api/v1']) {
+    const { code, headers } = await call('GET', other);
+    assert.deepEqual([code, headers['cache-control']], [200, 'no-cache, private']);
+  }
 });
