@@ -10,7 +10,7 @@ import { envoyHttp1, envoyHttp2 } from './peers/envoy.ts';
 import { haproxyHttp1, haproxyHttp2 } from './peers/haproxy.ts';
 import { nginx } from './peers/nginx.ts';
 import { none } from './peers/none.ts';
-import { weft, weftBare } from './peers/weft.ts';
+import { weft, weftBare, weftOf } from './peers/weft.ts';
 import { end, startReporting } from './processes.ts';
 import { figures, NO_FIGURES, type Result } from './result.ts';
 import { ROWS, type Row } from './rows.ts';
@@ -37,6 +37,7 @@ in rotated order. Counts the CPU time of the proxies alone, from the operating s
   --rounds N        default 5
   --seconds S       of each run, default 4
   --workers N       of each proxy, default 1
+  --against DIR     one column more: the Weft of another checkout, to see what a change has brought
   --profile DIR     Weft's processes leave CPU profiles there (.cpuprofile, for a browser's developer tools)
   --json FILE       write the results there
   --from FILE       measure nothing, take the results of an earlier --json; may be given several times
@@ -50,6 +51,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     workers: { type: 'string', default: '1' },
+    against: { type: 'string' },
     profile: { type: 'string' },
     json: { type: 'string' },
     from: { type: 'string', multiple: true },
@@ -79,7 +81,8 @@ function readResults(file: string): Result[] {
 
 async function runAll(): Promise<Result[]> {
   const rows = chosen('row', ROWS, values.rows);
-  const columns = chosen('column', COLUMNS, values.columns);
+  const other = values.against === undefined ? [] : [weftOf(values.against)];
+  const columns = [...chosen('column', COLUMNS, values.columns), ...other];
   const { child, line } = await startReporting(process.execPath, [join(import.meta.dirname, 'app', 'app.ts')]);
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const results: Result[] = [];

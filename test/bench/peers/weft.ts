@@ -4,32 +4,45 @@ import type { AccessRule, Resource, WorkloadResource } from '../../../src/mesh/r
 import type { Column, ColumnKind, Site } from '../column.ts';
 import { startReporting, stopAll } from '../processes.ts';
 
-const PROGRAM = resolve(import.meta.dirname, '../../../src/main/weft.cjs');
+const CHECKOUT = resolve(import.meta.dirname, '../../..');
 /** As sidecars are started (main/local-sidecar.ts). */
 const NODE_FLAGS = ['--disable-sigusr1', '--max-semi-space-size=16'];
 const version = () => ({ found: `on Node ${process.version}` });
 
 /** Everything on: identity, a split, policy `deny` with an HTTP rule by path and method, metrics. */
-export const weft: ColumnKind = { id: 'weft', title: 'Weft', version, start: (site) => start(site, true) };
+export const weft: ColumnKind = {
+  id: 'weft',
+  title: 'Weft',
+  version,
+  start: (site) => startPair(site, true, CHECKOUT),
+};
+
+/** The Weft of another checkout, with everything on: what a change has brought is the difference to this. */
+export function weftOf(checkout: string): ColumnKind {
+  const start: ColumnKind['start'] = (site) => startPair(site, true, resolve(checkout));
+  return { id: 'weft-other', title: 'Weft, the other checkout', version, start };
+}
 
 /** What policy, split and metrics cost is the difference to this. */
 export const weftBare: ColumnKind = {
   id: 'weft-bare',
   title: 'Weft, policy and metrics off',
   version,
-  start: (site) => start(site, false),
+  start: (site) => startPair(site, false, CHECKOUT),
 };
 
-async function start(site: Site, features: boolean): Promise<Column> {
+async function startPair(site: Site, features: boolean, checkout: string): Promise<Column> {
   const { app } = site;
   const [http1, grpc, tcp, oneHop, oneHopTcp, tunnel] = await Promise.all(
     Array.from({ length: 6 }, () => site.freePort()),
   );
   const forward = (port: number, destination: string) => ({ listen: `127.0.0.1:${port}`, destination });
-  const far = await run(site, 'b', features, { listeners: { tunnel: `127.0.0.1:${tunnel}` } }, inbound(site, features));
+  const listeners = { tunnel: `127.0.0.1:${tunnel}` };
+  const far = await run(site, 'b', checkout, features, { listeners }, inbound(site, features));
   const near = await run(
     site,
     'a',
+    checkout,
     features,
     {
       listeners: {
@@ -68,6 +81,7 @@ async function start(site: Site, features: boolean): Promise<Column> {
 async function run(
   { dir, workers, profiles }: Site,
   side: string,
+  checkout: string,
   features: boolean,
   options: object,
   resources: readonly Resource[],
@@ -79,7 +93,7 @@ async function run(
   const { child } = await startReporting(process.execPath, [
     ...NODE_FLAGS,
     ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
-    PROGRAM,
+    join(checkout, 'src/main/weft.cjs'),
     'proxy',
     '--config',
     file,
