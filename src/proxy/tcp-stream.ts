@@ -50,7 +50,6 @@ class TcpStream {
   listen(first: Buffer | undefined): void {
     const socket = this.#socket;
     if (first !== undefined && first.length > 0) this.#first = first;
-    socket.on('drain', () => this.#unblock());
     socket.on('end', () => this.#onEnd());
     // The peer's end may have come while the protocol was detected: then all that it said is here
     if (socket.readableEnded) return void process.nextTick(() => this.#onEnd());
@@ -62,7 +61,7 @@ class TcpStream {
   readonly #onData = (bytes: Buffer): void => {
     if (this.#over) return;
     if (this.#paused || this.#first !== undefined) {
-      this.#first = this.#first === undefined ? bytes : Buffer.concat([this.#first, bytes]);
+      this.#first = this.#first === undefined ? Buffer.from(bytes) : Buffer.concat([this.#first, bytes]);
     } else this.events.onData(bytes);
   };
 

@@ -185,7 +185,7 @@ export class ChunkedDecoder {
       this.#lastByte = c;
       if (++this.#trailerBytes > MAX_TRAILER_BYTES) return this.#fail('trailers too long', i);
     }
-    this.#trailer.push(bytes.subarray(pos, i));
+    this.#trailer.push(Buffer.from(bytes.subarray(pos, i))); // the bytes are only lent
     return i;
   }
 

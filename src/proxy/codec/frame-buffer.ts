@@ -2,24 +2,13 @@ import type { Socket } from 'node:net';
 import { DATA, END_STREAM, FRAME_HEADER_BYTES, RST_STREAM, writeFrameHeader } from './http2-frames.ts';
 import { OutBuffer } from './out-buffer.ts';
 
-/** Up to here a payload is copied behind its frame's header; longer ones are passed on as they are. */
-const COPY_BYTES = 4096;
-/** Fewer bytes than this, as most header blocks have, are copied in a loop in less time than `set` takes to begin. */
-const LOOP_BYTES = 48;
-const MIN_CHUNK = 4 * 1024;
-const MAX_CHUNK = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
 
 /**
- * What one HTTP/2 connection writes in a turn. Frame headers and small payloads are written one behind the other into memory
- * of the connection: there is no object per frame, and mostly one write of one piece per turn.
+ * What one HTTP/2 connection writes in a turn: frame headers and payloads one behind the other. There is no object per frame, and mostly one
+ * write of one piece per turn.
  */
 export class FrameBuffer extends OutBuffer {
-  #chunk: Buffer = EMPTY;
-  /** What of it waits and is not among the parts. */
-  #from = 0;
-  #to = 0;
-  #chunkBytes = MIN_CHUNK;
   // The last frame that may still get END_STREAM.
   #lastStream = 0;
   #flagsOf: Buffer = EMPTY;
@@ -28,16 +17,16 @@ export class FrameBuffer extends OutBuffer {
   #dataOf = 0;
   #dataBytes = 0;
 
-  constructor(socket: Socket, onFlushed: () => void) {
-    super(socket, onFlushed, true);
+  constructor(socket: Socket, onRoom: () => void) {
+    super(socket, onRoom, true);
   }
 
   /** The header of HEADERS or DATA, whose payload is pushed next; END_STREAM may be put on it until it leaves. */
   frame(type: number, flags: number, stream: number, length: number): void {
     this.header(type, flags, stream, length);
     this.#lastStream = stream;
-    this.#flagsOf = this.#chunk;
-    this.#flagsAt = this.#to - FRAME_HEADER_BYTES + 4;
+    this.#flagsOf = this.chunk;
+    this.#flagsAt = this.to - FRAME_HEADER_BYTES + 4;
   }
 
   /**
@@ -59,9 +48,9 @@ export class FrameBuffer extends OutBuffer {
   /** The header of any other frame. */
   header(type: number, flags: number, stream: number, length: number): void {
     this.#dataOf = 0;
-    this.#room(FRAME_HEADER_BYTES);
-    writeFrameHeader(this.#chunk, this.#to, type, flags, stream, length);
-    this.#to += FRAME_HEADER_BYTES;
+    this.room(FRAME_HEADER_BYTES);
+    writeFrameHeader(this.chunk, this.to, type, flags, stream, length);
+    this.to += FRAME_HEADER_BYTES;
     this.grew(FRAME_HEADER_BYTES);
   }
 
@@ -70,25 +59,10 @@ export class FrameBuffer extends OutBuffer {
     const bytes = second === undefined ? 4 : 8;
     this.header(type, 0, stream, bytes);
     if (type === RST_STREAM) this.#lastStream = 0; // nothing ends any more that was reset
-    this.#room(bytes);
-    this.#to = this.#chunk.writeUInt32BE(first, this.#to);
-    if (second !== undefined) this.#to = this.#chunk.writeUInt32BE(second, this.#to);
+    this.room(bytes);
+    this.to = this.chunk.writeUInt32BE(first, this.to);
+    if (second !== undefined) this.to = this.chunk.writeUInt32BE(second, this.to);
     this.grew(bytes);
-  }
-
-  override push(part: Buffer): void {
-    if (part.length > COPY_BYTES) {
-      this.seal();
-      return super.push(part);
-    }
-    const { length } = part;
-    this.#room(length);
-    const chunk = this.#chunk;
-    const at = this.#to;
-    if (length > LOOP_BYTES) chunk.set(part, at);
-    else for (let i = 0; i < length; i++) chunk[at + i] = part[i]!;
-    this.#to = at + length;
-    this.grew(length);
   }
 
   /**
@@ -104,32 +78,14 @@ export class FrameBuffer extends OutBuffer {
     return true;
   }
 
-  protected override seal(): void {
-    if (this.#to === this.#from) return;
-    this.parts.push(this.#chunk.subarray(this.#from, this.#to));
-    this.#from = this.#to;
-  }
-
   override flush(): void {
     super.flush();
     this.#lastStream = this.#dataOf = 0;
+    this.#flagsOf = EMPTY; // others may write there now
   }
 
   override drop(): void {
     super.drop();
-    this.#from = this.#to;
     this.#lastStream = this.#dataOf = 0;
-  }
-
-  /** Makes room in the chunk. What the socket still has to write is not overwritten. */
-  #room(bytes: number): void {
-    if (this.#to === this.#from && this.parts.length === 0 && this.socket.writableLength === 0)
-      this.#from = this.#to = 0;
-    if (this.#chunk.length - this.#to >= bytes) return;
-    this.seal();
-    // Grown by need: most connections of apps never say more in a turn than fits into the smallest
-    if (this.#chunk.length > 0 && this.#chunkBytes < MAX_CHUNK) this.#chunkBytes *= 2;
-    this.#chunk = Buffer.allocUnsafeSlow(this.#chunkBytes);
-    this.#from = this.#to = 0;
   }
 }

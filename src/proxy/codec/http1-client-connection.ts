@@ -90,7 +90,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.#request = new BodyWriter(this.#out);
     this.#highWater = Math.max(options.limits.highWaterBytes, socket.writableHighWaterMark);
     socket.allowHalfOpen = true; // tunnels half-close
-    socket.on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
     socket.on('error', this.#onError).on('close', this.#onClose);
     new SocketReader(socket, this.#onData);
     socket.resume();
@@ -158,9 +158,11 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   readonly #onData = (bytes: Buffer): void => {
     if (this.#input === 'idle' || this.#input === 'done')
       return this.#fail('the server sent bytes that no request asked for');
-    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const first = this.#held.length === 0;
+    this.#held = first ? bytes : Buffer.concat([this.#held, bytes]);
     this.#staleIfLost = false;
     this.#process();
+    if (first && this.#held.length > 0) this.#held = Buffer.from(this.#held); // the bytes are only lent
   };
 
   readonly #onEnd = (): void => {
@@ -242,7 +244,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
       parsed = { head, length: this.#frame.length, persistent: this.#frame.persistent };
       this.#memo.responses.set(text, parsed);
     } else this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
-    this.#lastHead = { bytes: held.subarray(0, end + 4), parsed };
+    this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
     return this.#known(parsed);
   }
 
@@ -371,7 +373,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   sendData(chunk: Buffer): boolean {
     if (this.#requestDone) return true;
     if (this.tunnel !== undefined && this.#input === 'head') {
-      this.#early.push(chunk); // nothing but the handshake may be sent before the answer
+      this.#early.push(Buffer.from(chunk)); // nothing but the handshake may be sent before the answer
       this.#blocked = true;
       return false;
     }

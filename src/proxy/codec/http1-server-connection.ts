@@ -99,7 +99,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
     socket.allowHalfOpen = true; // an ended request still gets its answer, and tunnels half-close
-    socket.on('end', this.#onEnd).on('drain', this.#onDrain);
+    socket.on('end', this.#onEnd);
     socket.on('error', this.#onError).on('close', this.#onClose);
     this.#timer.set(limits.headTimeoutMs);
     if (options.firstBytes !== undefined && options.firstBytes.length > 0) {
@@ -128,8 +128,10 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.#gone || this.#input === 'closing') return;
-    this.#held = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
+    const first = this.#held.length === 0;
+    this.#held = first ? bytes : Buffer.concat([this.#held, bytes]);
     this.#process();
+    if (first && this.#held.length > 0) this.#held = Buffer.from(this.#held); // the bytes are only lent
   };
 
   readonly #onEnd = (): void => {
@@ -225,7 +227,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
     this.#scanned = 0;
     const keepable = parsed.head.recurring === true;
-    if (keepable) this.#lastHead = { bytes: held.subarray(0, end + 4), parsed };
+    if (keepable) this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
     this.#begin(keepable ? requestAgain(parsed.head) : parsed.head, parsed);
     return true;
   }
@@ -490,11 +492,12 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     this.#gone = true;
     this.#timer.dispose();
     this.#reader.release();
-    socket.off('end', this.#onEnd).off('drain', this.#onDrain);
+    this.#out.release();
+    socket.off('end', this.#onEnd);
     socket.off('error', this.#onError).off('close', this.#onClose);
     socket.pause();
     this.#resolveClosed();
-    return { socket, firstBytes: this.#takeAll() };
+    return { socket, firstBytes: Buffer.from(this.#takeAll()) };
   }
 
   // ---- ends

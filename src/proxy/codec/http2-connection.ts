@@ -78,6 +78,10 @@ export class Http2Connection {
   #blockFlags = 0;
   #block: Buffer[] = [];
   #blockBytes = 0;
+  // A DATA frame of which a part has come: for whom (undefined: nobody), how much is still to come, and its flag.
+  #dataOf: Http2Stream | undefined = undefined;
+  #dataLeft = 0;
+  #dataEnds = false;
   #nuisance = 0;
   #nuisanceSince = 0;
   #opened = 0;
@@ -100,7 +104,7 @@ export class Http2Connection {
     this.settings = settings;
     const maxFields = limits.maxHeaders + 6; // and the pseudo-fields
     this.#listLimits = { maxFields, maxListBytes: limits.maxHeadBytes + 32 * maxFields };
-    this.#out = new FrameBuffer(socket, () => this.#unblock());
+    this.#out = new FrameBuffer(socket, () => this.#pumpAll());
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
     this.#prefaceSeen = !role.server;
     this.#receiveWindow = settings.connectionWindowBytes;
@@ -108,7 +112,6 @@ export class Http2Connection {
     this.#creditAt = connectionWindowBytes / 16;
     this.#lendable = connectionWindowBytes - this.#creditAt - maxConcurrentStreams * initialWindowBytes;
     socket.allowHalfOpen = true;
-    socket.on('drain', () => this.#unblock());
     socket.on('end', () => this.lose(h2.NO_ERROR, 'the peer has ended the connection'));
     socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
     socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
@@ -136,42 +139,56 @@ export class Http2Connection {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.gone) return;
-    const held = this.#held.length === 0 ? bytes : joined(this.#held, bytes);
-    if (this.#yielding) {
-      this.#held = held;
-      return;
-    }
+    const lent = this.#held.length === 0;
+    const held = lent ? bytes : Buffer.concat([this.#held, bytes]);
+    const taken = this.#yielding ? 0 : this.#take(held);
+    if (this.gone) return;
+    const rest = taken === held.length ? EMPTY : held.subarray(taken);
+    this.#held = lent && rest !== EMPTY ? Buffer.from(rest) : rest;
+  };
+
+  /** Reads frames. @returns how many of the bytes were taken; what is left begins a frame that has not come whole */
+  #take(bytes: Buffer): number {
     let at = 0;
     if (!this.#prefaceSeen) {
-      const n = Math.min(held.length, h2.PREFACE.length);
-      if (held.compare(h2.PREFACE, 0, n, 0, n) !== 0) return this.fail(h2.PROTOCOL_ERROR);
-      if (n < h2.PREFACE.length) {
-        this.#held = held;
-        return;
-      }
+      const n = Math.min(bytes.length, h2.PREFACE.length);
+      if (bytes.compare(h2.PREFACE, 0, n, 0, n) !== 0) this.fail(h2.PROTOCOL_ERROR);
+      if (this.gone || n < h2.PREFACE.length) return 0;
       this.#prefaceSeen = true;
       at = n;
     }
-    while (!this.gone && held.length - at >= h2.FRAME_HEADER_BYTES) {
-      const length = (held[at]! << 16) | (held[at + 1]! << 8) | held[at + 2]!;
-      if (length > h2.MAX_FRAME_BYTES) return this.fail(h2.FRAME_SIZE_ERROR);
+    this.#opened = 0;
+    while (!this.gone && at < bytes.length) {
+      if (this.#dataLeft > 0) {
+        const end = Math.min(bytes.length, at + this.#dataLeft);
+        this.#dataPart(bytes.subarray(at, end));
+        at = end;
+        continue;
+      }
+      if (bytes.length - at < h2.FRAME_HEADER_BYTES) break;
+      const length = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
+      if (length > h2.MAX_FRAME_BYTES) {
+        this.fail(h2.FRAME_SIZE_ERROR);
+        break;
+      }
+      const type = bytes[at + 3]!;
+      const flags = bytes[at + 4]!;
+      const id = ((bytes[at + 5]! & 0x7f) << 24) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 8) | bytes[at + 8]!;
       const start = at + h2.FRAME_HEADER_BYTES;
-      if (held.length - start < length) break;
-      const id = ((held[at + 5]! & 0x7f) << 24) | (held[at + 6]! << 16) | (held[at + 7]! << 8) | held[at + 8]!;
-      const type = held[at + 3]!;
-      const flags = held[at + 4]!;
-      at = start + length;
-      if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
-        this.#wholeBlock(flags, id, held, start, at);
-      else this.#frame(type, flags, id, held.subarray(start, at));
+      const whole = bytes.length - start >= length;
+      if (!whole && (type !== h2.DATA || (flags & h2.PADDED) !== 0)) break;
+      at = whole ? start + length : start;
+      if (!whole) this.#dataBegins(flags, id, length);
+      else if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
+        this.#wholeBlock(flags, id, bytes, start, at);
+      else this.#frame(type, flags, id, bytes.subarray(start, at));
       if (this.#opened >= STREAMS_PER_TURN) {
         this.#yield();
         break;
       }
     }
-    this.#opened = 0;
-    if (!this.gone) this.#held = at === held.length ? EMPTY : held.subarray(at);
-  };
+    return at;
+  }
 
   /** Lets others have their turn before more is taken from a peer that opens many streams at once. */
   #yield(): void {
@@ -186,10 +203,7 @@ export class Http2Connection {
   }
 
   #frame(type: number, flags: number, id: number, payload: Buffer): void {
-    if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) {
-      return this.fail(h2.PROTOCOL_ERROR);
-    }
-    if (!this.peerSettingsSeen && type !== h2.SETTINGS) return this.fail(h2.PROTOCOL_ERROR);
+    if (!this.#isInOrder(type, id)) return this.fail(h2.PROTOCOL_ERROR);
     switch (type) {
       case h2.DATA:
         return this.#data(flags, id, payload);
@@ -229,26 +243,52 @@ export class Http2Connection {
   }
   lastOwnStream = 0;
 
+  /** The peer begins with SETTINGS, and nothing comes between the parts of a header block. */
+  #isInOrder(type: number, id: number): boolean {
+    if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) return false;
+    return this.peerSettingsSeen || type === h2.SETTINGS;
+  }
+
   #data(flags: number, id: number, payload: Buffer): void {
-    if (id === 0 || this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
     const chunk = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
     if (chunk === undefined) return this.fail(h2.PROTOCOL_ERROR);
-    this.#receiveWindow -= payload.length;
-    if (this.#receiveWindow < 0) return this.fail(h2.FLOW_CONTROL_ERROR);
+    const stream = this.#dataFor(id, payload.length);
+    if (stream === undefined) return;
     const end = (flags & h2.END_STREAM) !== 0;
-    const stream = this.streams.get(id);
-    if (stream === undefined || stream.inEnded) {
-      this.credit(payload.length);
-      if (payload.length < 1024) this.#nuisanceSeen(); // full frames cost the peer as much as us
-      return this.gone ? undefined : this.#late(id, stream);
-    }
-    stream.receiveWindow -= payload.length;
-    if (stream.receiveWindow < 0) {
-      this.credit(payload.length);
-      return this.streamError(stream, h2.FLOW_CONTROL_ERROR);
-    }
     if (chunk.length === 0 && !end) this.#nuisanceSeen();
     if (!this.gone) stream.receiveData(chunk, payload.length, end);
+  }
+
+  /** DATA without padding that has not come whole: what there is passes at once, so that nothing is kept and nothing copied together. */
+  #dataBegins(flags: number, id: number, length: number): void {
+    if (!this.#isInOrder(h2.DATA, id)) return this.fail(h2.PROTOCOL_ERROR);
+    this.#dataOf = this.#dataFor(id, length);
+    this.#dataLeft = length;
+    this.#dataEnds = (flags & h2.END_STREAM) !== 0;
+  }
+
+  #dataPart(part: Buffer): void {
+    this.#dataLeft -= part.length;
+    const stream = this.#dataOf;
+    if (this.#dataLeft === 0) this.#dataOf = undefined;
+    stream?.receiveData(part, part.length, this.#dataLeft === 0 && this.#dataEnds);
+  }
+
+  /** Judges a DATA frame by its header, and counts it. @returns whom its payload is for; undefined: nobody, and all has been said */
+  #dataFor(id: number, length: number): Http2Stream | undefined {
+    if (id === 0 || this.#isIdle(id)) return void this.fail(h2.PROTOCOL_ERROR);
+    this.#receiveWindow -= length;
+    if (this.#receiveWindow < 0) return void this.fail(h2.FLOW_CONTROL_ERROR);
+    const stream = this.streams.get(id);
+    if (stream === undefined || stream.inEnded) {
+      this.credit(length);
+      if (length < 1024) this.#nuisanceSeen(); // full frames cost the peer as much as us
+      return this.gone ? undefined : void this.#late(id, stream);
+    }
+    stream.receiveWindow -= length;
+    if (stream.receiveWindow >= 0) return stream;
+    this.credit(length);
+    return void this.streamError(stream, h2.FLOW_CONTROL_ERROR);
   }
 
   /** DATA behind END_STREAM. While our direction is open it is an error of the stream, then of the connection (RFC 9113 5.1). */
@@ -291,7 +331,7 @@ export class Http2Connection {
   }
 
   #blockPart(flags: number, part: Buffer): void {
-    this.#block.push(part);
+    this.#block.push((flags & h2.END_HEADERS) === 0 ? Buffer.from(part) : part); // the bytes are only lent
     this.#blockBytes += part.length;
     if ((flags & h2.END_HEADERS) === 0) {
       const flood = this.#block.length > MAX_CONTINUATIONS || this.#blockBytes > MAX_BLOCK_BYTES;
@@ -453,17 +493,26 @@ export class Http2Connection {
     this.#blocked.add(stream);
   }
 
-  /** Sends what is queued, 16 KB of each stream in turn, so that a large one does not hold up the others. */
+  /**
+   * Sends what is queued, 16 KB of each stream in turn, as far as the window and the socket take it: a large one does not hold up the
+   * others, and what is small finds little before it.
+   */
   #pumpAll(): void {
+    if (this.#blocked.size === 0 || this.gone) return;
     for (let progress = true; progress && this.sendWindow > 0;) {
       progress = false;
-      for (const stream of this.#blocked) if (stream.pump(h2.MAX_FRAME_BYTES)) progress = true;
+      for (const stream of [...this.#blocked]) {
+        if (!this.writable()) return;
+        if (!stream.pump(h2.MAX_FRAME_BYTES)) continue;
+        progress = true;
+        // Behind the others, who are first when the socket takes more
+        if (this.#blocked.delete(stream)) this.#blocked.add(stream);
+      }
     }
     this.#unblock();
   }
 
   #unblock(): void {
-    if (this.#blocked.size === 0 || this.gone) return;
     for (const stream of [...this.#blocked]) {
       if (stream.queued) continue;
       if (!this.writable()) return;
@@ -599,6 +648,7 @@ export class Http2Connection {
     if (this.gone) return;
     this.gone = true;
     this.#held = EMPTY;
+    this.#dataOf = undefined;
     for (const stream of [...this.streams.values()])
       stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
     this.#role.onGone();
@@ -612,13 +662,6 @@ export class Http2Connection {
     this.#out.flush();
     this.#socket.end();
   }
-}
-
-/** Two pieces in a row. Bulk is read into slabs, where one piece lies behind the other and nothing has to be copied. */
-function joined(first: Buffer, second: Buffer): Buffer {
-  const adjacent = first.buffer === second.buffer && first.byteOffset + first.length === second.byteOffset;
-  if (adjacent) return Buffer.from(first.buffer, first.byteOffset, first.length + second.length);
-  return Buffer.concat([first, second]);
 }
 
 /** The stream that priority fields depend on; RFC 7540 5.3.1 forbids the stream itself, RFC 9113 ignores what they say. */

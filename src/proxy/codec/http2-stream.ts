@@ -1,4 +1,5 @@
 import { ProxyError } from '../error.ts';
+import { ByteQueue } from './byte-queue.ts';
 import { downstreamReset, resetCode, upstreamReset } from './http2-errors.ts';
 import { CANCEL, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
 import type { Http2Connection } from './http2-connection.ts';
@@ -16,10 +17,6 @@ import type {
   TakenSocket,
 } from './stream.ts';
 
-/** The queue of a stream that queues nothing, as nearly all do. */
-const NONE: Buffer[] = [];
-Object.freeze(NONE);
-
 /**
  * One stream of an HTTP/2 connection, what both ends share: two directions, each with its window and its end. The window
  * opens again only for bytes that were heard, so a paused stream stops its sender and nobody else.
@@ -36,18 +33,21 @@ export abstract class Http2Stream {
   protected over = false;
   protected outEnded = false;
   #unreturned = 0;
+  /** Since the window was widened last. */
+  #heard = 0;
   /** Lent by the connection to widen our window beyond what it began with. */
   #lent = 0;
   /** Of a body whose length was promised to us; -1 = unknown. */
   #expected = -1;
   /** Of a body whose length we have promised; -1 = unknown. */
   #owed = -1;
-  #inQueue: Buffer[] = NONE;
+  /** Nearly all streams queue nothing. */
+  #inQueue: ByteQueue | undefined = undefined;
   #inEnded = false;
   #endTold = false;
   #inTrailers: Headers | undefined = undefined;
   #paused = false;
-  #outQueue: Buffer[] = NONE;
+  #outQueue: ByteQueue | undefined = undefined;
   #endQueued = false;
   #endSent = false;
   #outTrailers: Headers | undefined = undefined;
@@ -70,7 +70,11 @@ export abstract class Http2Stream {
   }
 
   get queued(): boolean {
-    return this.#outQueue.length > 0;
+    return this.#outQueue !== undefined && this.#outQueue.length > 0;
+  }
+
+  get #inQueued(): boolean {
+    return this.#inQueue !== undefined && this.#inQueue.length > 0;
   }
 
   get inEnded(): boolean {
@@ -91,9 +95,8 @@ export abstract class Http2Stream {
       }
     }
     if (chunk.length > 0) {
-      if (!this.#paused && this.#inQueue.length === 0) this.#tell(chunk);
-      else if (this.#inQueue === NONE) this.#inQueue = [chunk];
-      else this.#inQueue.push(chunk);
+      if (this.#paused || this.#inQueued) (this.#inQueue ??= new ByteQueue()).push(chunk);
+      else this.#tell(chunk);
     }
     this.#receivedEnd(end);
   }
@@ -118,7 +121,7 @@ export abstract class Http2Stream {
   }
 
   #tellEnd(): void {
-    if (!this.#inEnded || this.#endTold || this.over || this.#paused || this.#inQueue.length > 0) return;
+    if (!this.#inEnded || this.#endTold || this.over || this.#paused || this.#inQueued) return;
     this.#endTold = true;
     this.hear().onEnd(this.#inTrailers);
     if (this.tunnel && this.outEnded) this.over = true;
@@ -132,12 +135,17 @@ export abstract class Http2Stream {
     this.connection.credit(bytes);
     if (this.#inEnded || this.over) return;
     this.#unreturned += bytes;
+    this.#heard += bytes;
     const { initialWindowBytes, maxWindowBytes } = this.connection.settings;
     const window = initialWindowBytes + this.#lent;
     if (this.#unreturned < window / 2) return;
-    // Half of it was heard: this reader keeps up, and gets twice as much
-    const more = this.connection.lend(Math.min(window, maxWindowBytes - window));
-    this.#lent += more;
+    // More than a whole one was heard, which the next hop alone cannot have swallowed: this reader keeps up, and gets twice as much
+    let more = 0;
+    if (this.#heard > window) {
+      more = this.connection.lend(Math.min(window, maxWindowBytes - window));
+      this.#lent += more;
+      this.#heard = 0;
+    }
     this.receiveWindow += this.#unreturned + more;
     this.connection.sendWindowUpdate(this.id, this.#unreturned + more);
     this.#unreturned = 0;
@@ -153,7 +161,7 @@ export abstract class Http2Stream {
   receiveReset(code: number, cause?: unknown): void {
     if (this.#inEnded && code === NO_ERROR && !this.tunnel) {
       this.outEnded = this.#endSent = true; // RFC 9113 8.1: the answer is whole, the rest of the request is not wanted
-      this.#outQueue = NONE;
+      this.#outQueue?.clear();
       return this.close();
     }
     this.fail(this.lost(code, cause));
@@ -169,7 +177,7 @@ export abstract class Http2Stream {
   /** Forgets everything; the peer knows, or is told by the caller. */
   abandon(): void {
     this.deafen();
-    this.#outQueue = NONE;
+    this.#outQueue?.clear();
     this.#inEnded = this.#endSent = this.outEnded = true;
     this.close();
   }
@@ -177,9 +185,10 @@ export abstract class Http2Stream {
   /** Hears nothing from now on; what was received and not heard goes back to the window. */
   protected deafen(): void {
     this.over = true;
-    let left = 0;
-    for (const chunk of this.#inQueue) left += chunk.length;
-    this.#inQueue = NONE;
+    const queue = this.#inQueue;
+    if (queue === undefined) return;
+    const left = queue.length;
+    queue.clear();
     if (left > 0) this.connection.credit(left);
   }
 
@@ -199,16 +208,13 @@ export abstract class Http2Stream {
       }
       this.#owed -= chunk.length;
     }
-    const sent = this.#outQueue.length > 0 ? 0 : this.#write(chunk, chunk.length);
-    if (sent < chunk.length) this.#enqueue(sent === 0 ? chunk : chunk.subarray(sent));
+    // Behind what waits already, for the socket too: of many streams each would put a piece into its queue
+    const free = !this.queued && this.connection.writable();
+    const sent = free ? this.#write(chunk, chunk.length) : 0;
+    if (sent < chunk.length) (this.#outQueue ??= new ByteQueue()).push(sent === 0 ? chunk : chunk.subarray(sent));
     else if (this.connection.writable()) return true;
     this.connection.block(this);
     return false;
-  }
-
-  #enqueue(chunk: Buffer): void {
-    if (this.#outQueue === NONE) this.#outQueue = [chunk];
-    else this.#outQueue.push(chunk);
   }
 
   sendEnd(trailers?: Headers): void {
@@ -216,7 +222,7 @@ export abstract class Http2Stream {
     if (this.#owed > 0) return this.wrongLength();
     this.outEnded = true;
     this.#outTrailers = trailers;
-    if (this.#outQueue.length > 0) this.#endQueued = true;
+    if (this.queued) this.#endQueued = true;
     else this.#writeEnd();
     this.saidEnd();
   }
@@ -246,18 +252,17 @@ export abstract class Http2Stream {
   }
 
   #resumed(): void {
-    while (!this.#paused && !this.over && this.#inQueue.length > 0) this.#tell(this.#inQueue.shift()!);
+    while (!this.#paused && !this.over && this.#inQueued) this.#inQueue!.tell((bytes) => this.#tell(bytes));
     this.#tellEnd();
   }
 
   /** Sends from the queue, at most `limit` bytes, as far as the windows allow. @returns whether something was sent */
   pump(limit: number): boolean {
-    const chunk = this.#outQueue[0];
-    if (chunk === undefined) return false;
-    const sent = this.#write(chunk, limit);
-    if (sent === chunk.length) this.#outQueue.shift();
-    else if (sent > 0) this.#outQueue[0] = chunk.subarray(sent);
-    if (this.#outQueue.length === 0 && this.#endQueued) {
+    if (!this.queued) return false;
+    const queue = this.#outQueue!;
+    const sent = this.#write(queue.first(), limit);
+    if (sent > 0) queue.drop(sent);
+    if (!this.queued && this.#endQueued) {
       this.#endQueued = false;
       this.#writeEnd();
       this.close();
@@ -294,7 +299,7 @@ export abstract class Http2Stream {
       return;
     }
     while (this.pump(Infinity));
-    if (this.#outQueue.length > 0) this.connection.block(this);
+    if (this.queued) this.connection.block(this);
     else if (this.#endQueued) {
       this.#endQueued = false;
       this.#writeEnd();

@@ -1,33 +1,61 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { MEMORY_SIZES, returnMemory, takeMemory } from './memory.ts';
 
-/** Below this a copy into one buffer is cheaper than a writev of many parts (measured in suites 2.3: about 4 KB). */
-const CONCAT_BELOW = 8192;
+/** Fewer bytes than this, as most header blocks have, are copied in a loop in less time than `set` takes to begin. */
+const LOOP_BYTES = 48;
+const LARGEST = MEMORY_SIZES.length - 1;
+const EMPTY = Buffer.alloc(0);
 
 /** Those that write when the running callback is over. One for the event loop: a tick for each of them costs more than the rest. */
 const due: OutBuffer[] = [];
 
 /**
- * Gathers what is written to one socket during a turn of the event loop and writes it at once. Strings are latin1.
- * `flush` writes now; otherwise the end of the turn does.
+ * Gathers what is written to one socket during a turn of the event loop, as copies one behind the other, and writes it at once.
+ * The memory goes round: it is used again as soon as the socket has nothing left to write. `flush` writes now; otherwise the
+ * end of the turn does.
  */
 export class OutBuffer {
   protected readonly socket: Socket;
-  protected parts: (string | Buffer)[] = [];
+  /** What is written into, and up to where. */
+  protected chunk: Buffer = EMPTY;
+  protected to = 0;
+  /** From here on it waits to be flushed. */
+  #from = 0;
+  /** Full pieces that wait to be flushed. */
+  #parts: Buffer[] = [];
+  /** Memory besides `chunk` whose bytes wait here or with the socket. */
+  #full: Buffer[] = [];
+  /** Index of MEMORY_SIZES. */
+  #size = 0;
   #bytes = 0;
   #scheduled = false;
   readonly #wholeTurn: boolean;
-  readonly #onFlushed: () => void;
+  readonly #onRoom: () => void;
+  readonly #encrypted: boolean;
 
   /**
-   * @param onFlushed called after each turn's write: what waited for room here may have it now. The socket's 'drain' alone
-   * does not tell: it only comes when the socket itself was over its mark, and not when half of the bytes waited here
+   * @param onRoom called after each turn's write, and when the socket has drained: what waited for room here may have it now. The
+   * socket's 'drain' alone does not tell: it only comes when the socket itself was over its mark, and not when half of the bytes waited here
    * @param wholeTurn whether to wait for all sockets that are readable in this turn: right where many exchanges share the socket;
    * otherwise what one callback has said is written behind it
    */
-  constructor(socket: Socket, onFlushed: () => void, wholeTurn = false) {
+  constructor(socket: Socket, onRoom: () => void, wholeTurn = false) {
     this.socket = socket;
-    this.#onFlushed = onFlushed;
+    this.#onRoom = onRoom;
     this.#wholeTurn = wholeTurn;
+    this.#encrypted = socket instanceof TLSSocket;
+    socket.on('drain', this.#onDrain);
+  }
+
+  readonly #onDrain = (): void => {
+    this.#reclaim();
+    this.#onRoom();
+  };
+
+  /** Lets go of the socket, for whoever has it next. */
+  release(): void {
+    this.socket.off('drain', this.#onDrain);
   }
 
   /** Bytes that wait here or in the socket. */
@@ -35,9 +63,56 @@ export class OutBuffer {
     return this.#bytes + this.socket.writableLength;
   }
 
+  /** Copies `part`, a string as latin1. */
   push(part: string | Buffer): void {
-    this.parts.push(part);
-    this.grew(part.length);
+    if (typeof part === 'string') return this.#pushText(part);
+    const { length } = part;
+    if (this.#bytes === 0) this.#reclaim();
+    if (length > this.chunk.length - this.to) this.#pushPieces(part);
+    else {
+      const { chunk, to } = this;
+      if (length > LOOP_BYTES) chunk.set(part, to);
+      else for (let i = 0; i < length; i++) chunk[to + i] = part[i]!;
+      this.to = to + length;
+    }
+    this.grew(length);
+  }
+
+  #pushText(text: string): void {
+    const { length } = text;
+    if (length > MEMORY_SIZES[LARGEST]!) return this.push(Buffer.from(text, 'latin1'));
+    this.room(length);
+    this.chunk.write(text, this.to, 'latin1');
+    this.to += length;
+    this.grew(length);
+  }
+
+  /** Fills the memory to its end and goes on in the next. */
+  #pushPieces(part: Buffer): void {
+    for (let at = 0; at < part.length;) {
+      if (this.to === this.chunk.length) this.#next(1);
+      const bytes = Math.min(part.length - at, this.chunk.length - this.to);
+      part.copy(this.chunk, this.to, at, at + bytes);
+      this.to += bytes;
+      at += bytes;
+    }
+  }
+
+  /** Makes room for so many bytes in one piece. What the socket still has to write is not overwritten. */
+  protected room(bytes: number): void {
+    if (this.#bytes === 0) this.#reclaim();
+    if (this.chunk.length - this.to < bytes) this.#next(bytes);
+  }
+
+  #next(bytes: number): void {
+    if (this.chunk !== EMPTY) {
+      this.#seal();
+      this.#full.push(this.chunk);
+      if (this.#size < LARGEST) this.#size++; // by need
+    }
+    while (MEMORY_SIZES[this.#size]! < bytes) this.#size++;
+    this.chunk = takeMemory(this.#size);
+    this.#from = this.to = 0;
   }
 
   /** So many bytes more wait to be written. */
@@ -49,46 +124,55 @@ export class OutBuffer {
     else if (due.push(this) === 1) process.nextTick(flushDue);
   }
 
-  /** Grows with every write: what was pushed before is on its way and cannot be changed any more. */
-  flushes = 0;
-
-  /** Everything that waits is in `parts`. */
-  protected seal(): void {}
+  #seal(): void {
+    if (this.to === this.#from) return;
+    const whole = this.#from === 0 && this.to === this.chunk.length;
+    this.#parts.push(whole ? this.chunk : this.chunk.subarray(this.#from, this.to));
+    this.#from = this.to;
+  }
 
   flush(): void {
-    this.seal();
-    const parts = this.parts;
-    if (parts.length === 0) return;
-    this.flushes++;
-    const bytes = this.#bytes;
-    this.parts = [];
+    if (this.#bytes === 0) return;
     this.#bytes = 0;
-    if (!this.socket.writable) return; // its error or close event tells who has to know
-    if (parts.length === 1) this.#write(parts[0]!);
-    else if (bytes < CONCAT_BELOW) this.socket.write(joined(parts, bytes));
-    else {
-      this.socket.cork();
-      for (const part of parts) this.#write(part);
-      this.socket.uncork();
+    this.#seal();
+    const { socket } = this;
+    const parts = this.#parts;
+    // When it is not writable any more, its error or close event tells who has to know
+    if (socket.writable) {
+      // TLS would copy what comes corked into one piece; for the kernel that is one call instead of several
+      const corked = parts.length > 1 && !this.#encrypted;
+      if (corked) socket.cork();
+      for (let i = 0; i < parts.length; i++) socket.write(parts[i]!);
+      if (corked) socket.uncork();
     }
+    parts.length = 0;
+    this.#reclaim();
+  }
+
+  /** Gives the memory back when nobody reads in it any more. A socket that is destroyed does not say whether it still does. */
+  #reclaim(): void {
+    if (this.chunk === EMPTY || this.socket.writableLength > 0 || this.#bytes > 0) return;
+    if (!this.socket.destroyed) {
+      returnMemory(this.chunk);
+      for (let i = 0; i < this.#full.length; i++) returnMemory(this.#full[i]!);
+    }
+    this.#full.length = 0;
+    this.chunk = EMPTY;
+    this.#from = this.to = 0;
   }
 
   /** Forgets what was not written. */
   drop(): void {
-    this.parts = [];
+    this.#parts.length = 0;
+    this.#from = this.to;
     this.#bytes = 0;
-  }
-
-  #write(part: string | Buffer): void {
-    if (typeof part === 'string') this.socket.write(part, 'latin1');
-    else this.socket.write(part);
   }
 
   /** Called at the end of the turn. */
   endOfTurn(): void {
     this.#scheduled = false;
     this.flush();
-    this.#onFlushed();
+    this.#onRoom();
   }
 }
 
@@ -100,15 +184,4 @@ function flushDue(): void {
 
 function flushScheduled(out: OutBuffer): void {
   out.endOfTurn();
-}
-
-function joined(parts: readonly (string | Buffer)[], bytes: number): Buffer {
-  const whole = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const part of parts) {
-    if (typeof part === 'string') whole.write(part, at, 'latin1');
-    else whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,15 +1,11 @@
 import type { Socket } from 'node:net';
 
 /**
- * What the kernel (or TLS) writes into when a connection has little to say. One for all connections of the event loop:
- * nothing in it outlives the callback that it was filled for.
+ * What the kernel (or TLS) writes into: one for all connections of the event loop. Nothing in it outlives the callback that it was
+ * filled for. Memory of its own for each read of bulk was tried: 64 KB at a time that only the garbage collector gives back
+ * took a fifth of the time of a TCP download, and slices of it kept all of it alive.
  */
 const SCRATCH = Buffer.allocUnsafeSlow(64 * 1024);
-const SLAB_BYTES = 64 * 1024;
-/** A read of this size is worth memory of its own: no copy. */
-const BULK_BYTES = 8 * 1024;
-/** Less room than one TLS record in a slab: take a new one. */
-const MIN_ROOM = 16 * 1024;
 
 /**
  * Reads a socket into memory that is already there. A socket that emits 'data' allocates 64 KB for each read, shrinks it,
@@ -20,16 +16,16 @@ const MIN_ROOM = 16 * 1024;
 export class SocketReader {
   readonly #socket: Socket;
   #onBytes: ((bytes: Buffer) => void) | undefined;
-  #next: Buffer | undefined = undefined;
 
   /**
-   * From now on all bytes of the socket go to `onBytes`, as with 'data'; each piece is the receiver's own. Pause, resume, end,
-   * error and close stay the socket's.
+   * From now on all bytes of the socket go to `onBytes`, as with 'data', but they are only lent: the next read of any connection
+   * overwrites them, so what is needed after `onBytes` has returned must be copied. Pause, resume, end, error and
+   * close stay the socket's.
    */
   constructor(socket: Socket, onBytes: (bytes: Buffer) => void) {
     this.#socket = socket;
     this.#onBytes = onBytes;
-    if (!useBuffer(socket, this.#filled, this.#supply)) socket.on('data', onBytes);
+    if (!useBuffer(socket, this.#filled)) socket.on('data', onBytes);
     else if (socket.readableLength > 0) this.#tellBuffered();
   }
 
@@ -42,29 +38,12 @@ export class SocketReader {
     left = this.#socket.read() as Buffer | null;
   }
 
-  readonly #filled = (length: number, buffer: Buffer): boolean => {
-    let bytes: Buffer;
-    if (buffer === SCRATCH) {
-      bytes = Buffer.allocUnsafe(length);
-      SCRATCH.copy(bytes, 0, 0, length);
-      if (length >= BULK_BYTES) this.#next = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    } else {
-      bytes = buffer.subarray(0, length);
-      if (length < BULK_BYTES) this.#next = SCRATCH;
-      else if (buffer.length - length >= MIN_ROOM) this.#next = buffer.subarray(length);
-      else this.#next = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    }
+  readonly #filled = (length: number): boolean => {
+    const bytes = SCRATCH.subarray(0, length);
     const receiver = this.#onBytes;
-    if (receiver === undefined) return this.#socket.push(bytes);
+    if (receiver === undefined) return this.#socket.push(Buffer.from(bytes));
     receiver(bytes);
     return !this.#socket.isPaused(); // false stops the reading: a resume() that a pause() followed has started it all the same
-  };
-
-  /** Where the next read goes; undefined: where the last one went. */
-  readonly #supply = (): Buffer | undefined => {
-    const next = this.#next;
-    this.#next = undefined;
-    return next;
   };
 
   /** Gives the socket back as an ordinary stream, for the next reader. */
@@ -74,20 +53,19 @@ export class SocketReader {
   }
 }
 
-type Filled = (length: number, buffer: Buffer) => boolean;
-type Supply = () => Buffer | undefined;
+type Filled = (length: number) => boolean;
 
 /** What `onread` of Node's net.Socket sets (lib/net.js, since 12.10). */
-function useBuffer(socket: Socket, filled: Filled, supply: Supply): boolean {
+function useBuffer(socket: Socket, filled: Filled): boolean {
   const inner = socket as unknown as Record<symbol, unknown> & {
     readonly _handle?: { useUserBuffer?: (buffer: Buffer) => void } | null;
   };
   const symbols = Object.getOwnPropertySymbols(socket);
-  const [buffer, callback, generator] = ['kBuffer', 'kBufferCb', 'kBufferGen'].map((name) =>
+  const [buffer, callback] = ['kBuffer', 'kBufferCb'].map((name) =>
     symbols.find((symbol) => symbol.description === name),
   );
   const handle = inner._handle;
-  if (buffer === undefined || callback === undefined || generator === undefined) return false;
+  if (buffer === undefined || callback === undefined) return false;
   if (typeof handle?.useUserBuffer !== 'function') return false;
   const already = inner[buffer] !== null; // a socket that was taken back from a tunnel
   if (!already) {
@@ -95,6 +73,5 @@ function useBuffer(socket: Socket, filled: Filled, supply: Supply): boolean {
     handle.useUserBuffer(SCRATCH);
   }
   inner[callback] = filled;
-  inner[generator] = supply;
   return true;
 }

@@ -60,7 +60,7 @@ export interface ResponseHead {
  * joining two streams, and a raw TCP tunnel (CONNECT) is a stream whose data is the connection's bytes.
  *
  * Rules: `send*` in the order head, data*, end. After `reset`, or after `onError`, nothing more is sent or heard.
- * `sendData` returns false when the buffer is above its mark: stop until `onWritable`. `pause` is exact: from then on there is
+ * `sendData` has copied or written the chunk when it returns; it returns false when the buffer is above its mark: stop until `onWritable`. `pause` is exact: from then on there is
  * neither `onData` nor `onEnd` until some time after `resume`, never inside of it, so a handler that has to wait for its upstream
  * pauses and listens for `onError` only. The codec stops reading the peer (HTTP/1.1) or opening the window (HTTP/2).
  */
@@ -84,6 +84,7 @@ export interface TakenSocket {
 }
 
 export interface StreamEvents {
+  /** `chunk` is only lent: whoever needs it after this call copies it (`SocketReader`). */
   onData(chunk: Buffer): void;
   /** The peer's direction ended well. */
   onEnd(trailers: Headers | undefined): void;

@@ -17,6 +17,9 @@ import {
 } from '@grpc/grpc-js';
 import { WebSocket, WebSocketServer } from 'ws';
 import { forwarder, portOf, type Forwarder } from './forwarder.ts';
+import { overwriteLentMemory } from './lent-memory.ts';
+
+overwriteLentMemory();
 
 /** The ways from an app to an app: directly by HTTP/1, and over an HTTP/2 hop as in the mesh. */
 const PATHS = { 'HTTP/1': ['http1'], 'HTTP/2 hop': ['http2', 'http1'] } as const;

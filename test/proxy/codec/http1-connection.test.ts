@@ -19,6 +19,9 @@ import type {
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { forwarder, portOf } from './forwarder.ts';
+import { overwriteLentMemory } from './lent-memory.ts';
+
+overwriteLentMemory();
 
 interface Served {
   readonly client: Socket;

@@ -8,6 +8,9 @@ import type { Headers, RequestHead, ResponseHead, ServerStream } from '../../../
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import type { ProxyError } from '../../../src/proxy/error.ts';
 import { cuts, escape, quiet, readVectors, wire, type Vector } from './vectors.ts';
+import { overwriteLentMemory } from './lent-memory.ts';
+
+overwriteLentMemory();
 
 const timers = new TimerWheel();
 

@@ -13,6 +13,9 @@ import type { ClientConnection, RequestHandler, RequestHead } from '../../../src
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
+import { overwriteLentMemory } from './lent-memory.ts';
+
+overwriteLentMemory();
 
 const frame = (type: number, flags: number, id: number, payload: Buffer | string = ''): Buffer => {
   const bytes = Buffer.from(payload as string, 'latin1');
@@ -224,7 +227,9 @@ test('http2 frames: padding, priority, unknown frames and CONTINUATION are under
   peer.send(frame(h2.HEADERS, END | h2.PADDED | h2.WITH_PRIORITY, 1, padded));
   peer.send(frame(99, 0xff, 1, 'whatever'));
   peer.send(frame(h2.HEADERS, h2.END_STREAM, 3, fields.subarray(0, 5)));
+  await sleep(2); // each in a read of its own
   peer.send(frame(h2.CONTINUATION, 0, 3, fields.subarray(5, 7)));
+  await sleep(2);
   peer.send(frame(h2.CONTINUATION, h2.END_HEADERS, 3, fields.subarray(7)));
   await peer.until(/^HEADERS 3 end$/);
   assert.deepEqual(heads, ['/ x=y', '/ x=y']);
@@ -284,6 +289,25 @@ test('http2 frames: a paused stream closes its own window and leaves the others 
   for (let i = 0; i < 5; i++) peer.send(piece);
   await peer.until(/^RST 1 3$/);
   while (taken < 960_000) await sleep(2);
+});
+
+test('http2 frames: a reader that took no more than the next hop can swallow gets no wider window', async (t) => {
+  const windows: number[] = [];
+  let taken = 0;
+  const peer = await raw(
+    t,
+    (_head, stream) => {
+      const onData = (chunk: Buffer) => void ((taken += chunk.length) >= 64_000 && stream.pause());
+      stream.events = { ...deaf, onData };
+    },
+    windows,
+  );
+  peer.send(Buffer.concat([hello, post(1)]));
+  for (let i = 0; i < 4; i++) peer.send(frame(h2.DATA, 0, 1, Buffer.alloc(16_000)));
+  await peer.until(/^WINDOW_UPDATE 1$/);
+  while (taken < 64_000) await sleep(2);
+  const given = windows.reduce((sum, window) => sum + window, 0);
+  assert.ok(given <= 64_000, `${given} bytes of new window for 64,000 that were read`);
 });
 
 test('http2 frames: readers that stand still, however many, leave the connection open to others', async (t) => {
