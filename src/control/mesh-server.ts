@@ -102,7 +102,7 @@ export function meshServer(options: MeshServerOptions): MeshServer {
       () => stream.destroy(),
       () => undefined,
     );
-    await discovery.serve(stream, verdict.identity);
+    await discovery.serve(stream, verdict.identity, verdict.pod);
     ended.abort();
   }
 

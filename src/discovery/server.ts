@@ -10,6 +10,8 @@ import { Encoder } from './versions.ts';
 export interface DiscoveryServerOptions {
   /** What each proxy should have, by `namespace/pod`. Undefined until there is a first one: proxies wait. */
   readonly configs: Watch<ReadonlyMap<string, ProxyConfig>>;
+  /** UID of a pod as it is now; undefined while it is not known. Without it, pods of one ServiceAccount are not told apart. */
+  readonly podUid?: (workload: WorkloadRef) => string | undefined;
   readonly clock: Clock;
   readonly log?: Logger;
   /** Number of services up to which every proxy gets all of them (`scope.ts`). */
@@ -40,8 +42,9 @@ export interface DiscoveryServer {
   /**
    * Serves one stream until it ends.
    * @param peerIdentity the SPIFFE ID that TLS has verified: it decides what the peer may ask for
+   * @param peerPod UID of the pod that the peer's certificate names; undefined: it names none, as one of another authority
    */
-  serve(duplex: Duplex, peerIdentity: string): Promise<void>;
+  serve(duplex: Duplex, peerIdentity: string, peerPod?: string): Promise<void>;
   /** Connected proxies, sorted by namespace and pod. */
   proxies(): readonly ProxyStatus[];
   /** How many proxies should have any of these resources, and on how many of them the newest version of each is live. */
@@ -74,7 +77,7 @@ const SLICE = 32;
 
 /** The controller's end of the configuration stream. */
 export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServer {
-  const { configs, clock, log = silentLog } = options;
+  const { configs, clock, log = silentLog, podUid = () => undefined } = options;
   const limits = { ...LIMITS, ...options.limits };
   const encoder = new Encoder();
   const streams = new Set<Session>();
@@ -95,10 +98,10 @@ export function discoveryServer(options: DiscoveryServerOptions): DiscoveryServe
     old?.end('replaced by a newer stream of the same pod');
   }
 
-  async function serve(duplex: Duplex, peerIdentity: string): Promise<void> {
+  async function serve(duplex: Duplex, peerIdentity: string, peerPod?: string): Promise<void> {
     const lookup = (workload: WorkloadRef, query: LookupQuery) => scope.lookup(workload, query);
-    const shared = { clock, log, limits, encoder, wanted, lookup, onHello, onChange: changed };
-    const session = new Session({ ...shared, duplex, peerIdentity });
+    const shared = { clock, log, limits, encoder, wanted, lookup, podUid, onHello, onChange: changed };
+    const session = new Session({ ...shared, duplex, peerIdentity, peerPod });
     streams.add(session);
     await session.closed;
     streams.delete(session);

@@ -29,12 +29,15 @@ export interface LookupQuery {
 export interface SessionOptions {
   readonly duplex: Duplex;
   readonly peerIdentity: string;
+  /** UID of the pod that the peer's certificate names, if it names one. */
+  readonly peerPod: string | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly limits: StreamLimits;
   readonly encoder: Encoder;
   /** Undefined while the pod is not known. */
   readonly wanted: (workload: WorkloadRef) => ProxyConfig | undefined;
+  readonly podUid: (workload: WorkloadRef) => string | undefined;
   /** Widens what this workload gets by a service; false when there is none. */
   readonly lookup: (workload: WorkloadRef, query: LookupQuery) => boolean;
   /** The proxy has said who it is, and its identity may speak for that namespace. */
@@ -96,10 +99,8 @@ export class Session {
     if (this.hello === undefined || this.#inFlight !== undefined || this.#channel.closed) return;
     const next = this.#options.wanted(this.hello.workload);
     if (next === undefined) return;
-    const workload = next.get('workload');
-    if (workload?.type !== 'workload' || workload.identity !== this.peerIdentity) {
-      return this.refuse(`${this.peerIdentity} is not the identity of this pod`);
-    }
+    const stranger = this.#stranger(this.hello.workload, next);
+    if (stranger !== undefined) return this.refuse(stranger);
     if (next === this.live) return this.#answer(true);
     const change = this.#change(next);
     if (this.live !== undefined && change.upserts.length === 0 && change.removed.length === 0) {
@@ -155,15 +156,31 @@ export class Session {
     if (hello.protocol !== PROTOCOL) {
       return this.refuse(`this controller speaks protocol ${PROTOCOL}, the proxy speaks ${hello.protocol}`);
     }
-    // The exact service account is compared in pump(), when the pod is known; another namespace never gets that far.
+    // A pod that is not known yet is compared in pump(), when it is; another namespace never gets that far.
     if (parseSpiffeId(this.peerIdentity)?.namespace !== hello.workload.namespace) {
       return this.refuse(`${this.peerIdentity} may not ask for pods of namespace ${hello.workload.namespace}`);
     }
+    const wanted = this.#options.wanted(hello.workload);
+    // before it could replace the stream of the pod that it claims to be
+    const stranger = wanted === undefined ? undefined : this.#stranger(hello.workload, wanted);
+    if (stranger !== undefined) return this.refuse(stranger);
     this.hello = hello;
     this.#fit = fitter(new Set(hello.features));
     this.#options.onHello(this);
     this.#options.onChange();
     this.pump();
+  }
+
+  /** Why the peer is not the pod that it says it is; undefined: it is. Pods of one ServiceAccount differ in their UID only. */
+  #stranger(asked: WorkloadRef, config: ProxyConfig): string | undefined {
+    const { peerIdentity, peerPod, podUid } = this.#options;
+    const workload = config.get('workload');
+    if (workload?.type !== 'workload' || workload.identity !== peerIdentity) {
+      return `${peerIdentity} is not the identity of this pod`;
+    }
+    const uid = podUid(asked);
+    if (peerPod === undefined || uid === undefined || uid === peerPod) return undefined;
+    return `the certificate is that of another pod of ${peerIdentity}`;
   }
 
   #onAnswer(push: number, refusal: string | undefined): void {

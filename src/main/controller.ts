@@ -29,6 +29,7 @@ import { secretValue } from '../kubernetes/secret.ts';
 import { registerWebhooks, type WebhookTarget } from '../kubernetes/webhooks.ts';
 import { snapshotInformer } from '../kubernetes/snapshot-informer.ts';
 import { loadCrds } from '../spec/crds.ts';
+import type { WorkloadRef } from '../mesh/resources.ts';
 import { spiffeId } from '../mesh/spiffe.ts';
 import { serveAdmin } from '../telemetry/admin-server.ts';
 import { processMetrics, registerReadings } from '../telemetry/metrics.ts';
@@ -103,7 +104,9 @@ export async function runController(
     trustDomain: options.trustDomain,
     log,
   });
-  const discovery = discoveryServer({ configs, clock, log });
+  const podUid = ({ namespace, pod }: WorkloadRef) =>
+    compiled.current()?.snapshot.pods.get(`${namespace}/${pod}`)?.metadata.uid;
+  const discovery = discoveryServer({ configs, podUid, clock, log });
   const signer = identitySigner({
     authority,
     reviewToken: kubernetes.reviewToken,

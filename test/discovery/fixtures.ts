@@ -60,11 +60,11 @@ export function controller(options: Partial<DiscoveryServerOptions> = {}) {
     /** What WEB should have. */
     want: (config: ProxyConfig) => configs.set(new Map([['shop/web-1', config]])),
     /** One end of a new stream. `budget`: bytes after which the controller's end breaks. */
-    open(identity = WEB_ID, budget = Infinity): Duplex {
+    open(identity = WEB_ID, budget = Infinity, pod?: string): Duplex {
       const [near, far] = duplexPair();
       if (budget !== Infinity) breakAfter(far, budget);
       streams.push(far);
-      const done = server.serve(far, identity).finally(() => serving.delete(done));
+      const done = server.serve(far, identity, pod).finally(() => serving.delete(done));
       serving.add(done);
       return near;
     },

@@ -112,6 +112,53 @@ test('discovery server: a proxy is served only the pod whose service account it 
   await end();
 });
 
+test('discovery server: pods of one service account are told apart by the pod that their certificate names', async () => {
+  const uids = new Map([['web-1', 'uid-of-web-1']]);
+  const { want, open, end, server } = controller({ podUid: ({ pod }) => uids.get(pod) });
+  want(configOf());
+  const own = frames(open(WEB_ID, Infinity, 'uid-of-web-1'));
+  own.send(hello());
+  assert.deepEqual(upserts(await own.next()), ['workload', 'inbound']);
+  const sibling = frames(open(WEB_ID, Infinity, 'uid-of-web-2'));
+  sibling.send(hello());
+  assert.match(String((await sibling.next())?.['reason']), /certificate is that of another pod/);
+  assert.equal(await sibling.next(), undefined);
+  assert.equal(server.proxies().length, 1);
+  assert.equal(own.unread(), 0); // nor did it take the stream of its neighbour away
+  const nameless = frames(open()); // of an authority that names no pods
+  nameless.send(hello());
+  assert.deepEqual(upserts(await nameless.next()), ['workload', 'inbound']);
+  await end();
+});
+
+test('discovery server: a pod made anew under its old name is not the old one, whose stream ends', async () => {
+  const uids = new Map([['web-1', 'old']]);
+  const { want, open, end } = controller({ podUid: ({ pod }) => uids.get(pod) });
+  want(configOf());
+  const old = frames(open(WEB_ID, Infinity, 'old'));
+  old.send(hello());
+  const push = await old.next();
+  old.send({ type: 'ack', push: push!['push'] });
+  uids.set('web-1', 'new');
+  want(configOf(serviceResource('a')));
+  assert.match(String((await old.next())?.['reason']), /another pod/);
+  await end();
+});
+
+test('discovery server: a pod of another service account does not take a stream away', async () => {
+  const { want, open, end, server } = controller();
+  want(configOf());
+  const own = frames(open());
+  own.send(hello());
+  await own.next();
+  const other = frames(open('spiffe://cluster.local/ns/shop/sa/cart'));
+  other.send(hello());
+  assert.match(String((await other.next())?.['reason']), /is not the identity of this pod/);
+  await turns();
+  assert.deepEqual([own.unread(), server.proxies().length], [0, 1]);
+  await end();
+});
+
 test('discovery server: a pod that is not known yet waits, and is judged when it comes', async () => {
   const { want, configs, server, open, end } = controller();
   const { send, next, unread } = frames(open());
