@@ -23,6 +23,9 @@ export interface PairOptions {
   readonly nodeOptions?: readonly string[];
 }
 
+/** Where a pair has its files, and what ends it. */
+type Place = Pick<SuiteContext, 'dir' | 'after'>;
+
 /** Two sidecars as processes of their own: client -> `port` (A) = mutual TLS => `tunnelPort` (B) -> app. */
 export interface Pair {
   readonly port: number;
@@ -37,7 +40,7 @@ export interface Pair {
 }
 
 /** Starts a pair in front of `127.0.0.1:appPort`; it ends with the suite. */
-export async function startPair(context: SuiteContext, options: PairOptions): Promise<Pair> {
+export async function startPair(context: Place, options: PairOptions): Promise<Pair> {
   const dir = context.dir;
   await writeCertificates(dir);
   const [port, tunnelPort, plainPort] = [await freePort(), await freePort(), await freePort()];
@@ -68,7 +71,7 @@ export async function startPair(context: SuiteContext, options: PairOptions): Pr
 }
 
 async function startSidecar(
-  context: SuiteContext,
+  context: Place,
   side: string,
   { nodeOptions = [] }: PairOptions,
   file: object,

@@ -56,10 +56,16 @@ export function onPath(program: string): boolean {
 }
 
 /** Runs a judge to its end and gives back what it printed; its exit code says no more than its report. */
-export function finished(file: string, args: readonly string[], timeoutMs = 280_000): Promise<string> {
+export function finished(
+  file: string,
+  args: readonly string[],
+  {
+    timeoutMs = 280_000,
+    env = {},
+  }: { readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
+  const options = { maxBuffer: 64 * 1024 * 1024, timeout: timeoutMs, env: { ...process.env, ...env } };
   return new Promise((resolve) => {
-    execFile(file, args, { maxBuffer: 64 * 1024 * 1024, timeout: timeoutMs }, (_error, stdout, stderr) =>
-      resolve(stdout + stderr),
-    );
+    execFile(file, args, options, (_error, stdout, stderr) => resolve(stdout + stderr));
   });
 }

@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { isAuthority, sameAuthority } from './authority.ts';
 import { TARGET, TOKEN } from './chars.ts';
-import type { FieldBlock } from './http1-fields.ts';
+import { removeField, type FieldBlock } from './http1-fields.ts';
 import type { CodecLimits, RequestHead } from './stream.ts';
 
 /** No registered method is longer than 17. */
@@ -73,9 +73,14 @@ function makeHead(
   return absoluteTarget(head, target, rules);
 }
 
-/** RFC 9110 10.1.1: the only expectation there is; ignored from HTTP/1.0. */
+/** RFC 9110 10.1.1: the only expectation there is. From HTTP/1.0 it is none, and must not become one further on. */
 function checkExpect(fields: FieldBlock, version: '1.0' | '1.1'): ReasonCode | undefined {
-  if (fields.expect === undefined || version === '1.0') return undefined;
+  if (fields.expect === undefined) return undefined;
+  if (version === '1.0') {
+    removeField(fields.headers, 'expect');
+    fields.expect = undefined;
+    return undefined;
+  }
   return fields.expect.toLowerCase() === '100-continue' ? undefined : 'EXPECTATION_FAILED';
 }
 

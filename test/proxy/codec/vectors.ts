@@ -29,7 +29,8 @@ export function readVectors(file: string): Vector[] {
     });
 }
 
-function unescape(text: string): string {
+/** Bytes (latin1) that are written with the escapes of `vectors/format.md`. */
+export function unescape(text: string): string {
   return text
     .replace(/\\\{(\d+)\*([^}]*)\}/g, (_, n: string, part: string) => part.repeat(Number(n)))
     .replace(/\\(?:x([0-9a-f]{2})|(.))/g, (_, hex: string | undefined, c: string) =>
