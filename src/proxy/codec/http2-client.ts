@@ -44,7 +44,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     // A server that never says SETTINGS speaks something else.
     this.#timer = options.timers.timer(() => socket.destroy());
     this.#timer.set(options.limits.headTimeoutMs);
-    this.#connection = new Http2Connection(socket, this, options.limits, settings);
+    this.#connection = new Http2Connection(socket, this, options.limits, options.timers, settings);
   }
 
   capacity(): number {

@@ -9,6 +9,7 @@ import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import { SocketReader } from './socket-reader.ts';
 import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
+import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
 import { keepTrailers } from './trailers.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -20,6 +21,8 @@ const MAX_CONTINUATIONS = 8;
 const MAX_BLOCK_BYTES = 64 * 1024;
 /** Opened in one go by one peer; then it is the turn of others. */
 const STREAMS_PER_TURN = 100;
+/** Looks during which nothing may move before a peer counts as stalled; the first may come at once. */
+const STALLED_LOOKS = 3;
 /** Streams we have reset lately; what the peer had sent before it knew is no offence. */
 const REMEMBERED_RESETS = 512;
 
@@ -65,6 +68,9 @@ export class Http2Connection {
   readonly #decoder = new HpackDecoder();
   readonly #listLimits: HpackLimits;
   readonly #blocked = new Set<Http2Stream>();
+  readonly #stall: WheelTimer;
+  /** Looks since the socket took anything, while it takes no more. */
+  #stuckLooks = 0;
   readonly #resets = new Set<number>();
   /** Up to here a reset of ours may be forgotten. */
   #forgottenReset = 0;
@@ -95,6 +101,7 @@ export class Http2Connection {
     socket: Socket,
     role: Http2Role,
     limits: CodecLimits,
+    timers: TimerWheel,
     settings: Http2Settings,
     firstBytes: Buffer = EMPTY,
   ) {
@@ -111,7 +118,10 @@ export class Http2Connection {
     const { connectionWindowBytes, maxConcurrentStreams, initialWindowBytes } = settings;
     this.#creditAt = connectionWindowBytes / 16;
     this.#lendable = connectionWindowBytes - this.#creditAt - maxConcurrentStreams * initialWindowBytes;
+    this.#stall = timers.timer(() => this.#lookForStalled());
+    this.#stall.set(limits.stallTimeoutMs / 2);
     socket.allowHalfOpen = true;
+    socket.on('drain', () => (this.#stuckLooks = 0));
     socket.on('end', () => this.lose(h2.NO_ERROR, 'the peer has ended the connection'));
     socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
     socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
@@ -512,6 +522,20 @@ export class Http2Connection {
     this.#unblock();
   }
 
+  /**
+   * Ends streams whose peer has owed us something for the stall limit (and up to a half of it more): no deadline is set per
+   * stream or frame. A socket that takes nothing any more is closed: what we would say could not be read.
+   */
+  #lookForStalled(): void {
+    for (const stream of [...this.streams.values()]) {
+      if (stream.quietLooks(this.#role.server) >= STALLED_LOOKS) this.streamError(stream, h2.CANCEL);
+      if (this.gone) return;
+    }
+    this.#stuckLooks = this.writable() ? 0 : this.#stuckLooks + 1;
+    if (this.#stuckLooks >= STALLED_LOOKS) this.#socket.destroy(new Error('the peer reads no more'));
+    else this.#stall.set(this.#limits.stallTimeoutMs / 2);
+  }
+
   #unblock(): void {
     for (const stream of [...this.#blocked]) {
       if (stream.queued) continue;
@@ -647,6 +671,7 @@ export class Http2Connection {
   lose(code: number, cause: unknown): void {
     if (this.gone) return;
     this.gone = true;
+    this.#stall.dispose();
     this.#held = EMPTY;
     this.#dataOf = undefined;
     for (const stream of [...this.streams.values()])

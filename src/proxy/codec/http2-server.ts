@@ -53,7 +53,8 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     this.#timer.set(options.limits.headTimeoutMs);
     this.#unheard = options.timers.timer(() => this.#finalGoaway());
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    this.#connection = new Http2Connection(socket, this, options.limits, this.#settings, options.firstBytes);
+    const { limits, timers, firstBytes } = options;
+    this.#connection = new Http2Connection(socket, this, limits, timers, this.#settings, firstBytes);
   }
 
   drain(): void {

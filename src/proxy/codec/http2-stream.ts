@@ -35,6 +35,8 @@ export abstract class Http2Stream {
   #unreturned = 0;
   /** Since the window was widened last. */
   #heard = 0;
+  /** Looks of the connection since something moved on this stream. */
+  #quiet = 0;
   /** Lent by the connection to widen our window beyond what it began with. */
   #lent = 0;
   /** Of a body whose length was promised to us; -1 = unknown. */
@@ -81,10 +83,24 @@ export abstract class Http2Stream {
     return this.#inEnded;
   }
 
+  /**
+   * Counts the looks during which nothing has moved although the peer owes something: a window for what is queued, or the rest
+   * of a body whose length it has named. A body of unknown length may pause for as long as it likes, as idle gRPC streams do,
+   * and so may tunnels.
+   * @param bodyDue whether the length of the peer's body counts: only that of a request, for answers have no deadline here
+   */
+  quietLooks(bodyDue: boolean): number {
+    const due = bodyDue && this.#expected > 0 && !this.#inEnded && !this.#paused && !this.#inQueued;
+    if (this.tunnel || !(this.queued || due)) this.#quiet = 0;
+    else this.#quiet++;
+    return this.#quiet;
+  }
+
   // ---- from the peer
 
   /** @param bytes what the windows count: the payload with its padding */
   receiveData(chunk: Buffer, bytes: number, end: boolean): void {
+    if (!this.queued) this.#quiet = 0; // a window is owed still, however much comes
     if (this.over || chunk.length < bytes) this.#credit(this.over ? bytes : bytes - chunk.length);
     if (this.over) return this.#receivedEnd(end);
     if (this.#expected >= 0) {
@@ -279,6 +295,7 @@ export abstract class Http2Stream {
     const window = Math.min(limit, chunk.length, this.sendWindow, this.connection.sendWindow);
     if (window <= 0 || this.id === 0) return 0;
     this.sendWindow -= window;
+    this.#quiet = 0;
     this.connection.sendDataFrames(this.id, window === chunk.length ? chunk : chunk.subarray(0, window));
     return window;
   }
