@@ -1,5 +1,5 @@
 import type { EventType } from '../controllers/events.ts';
-import type { Container, Pod } from '../controllers/objects.ts';
+import type { Container, Pod, Probe } from '../controllers/objects.ts';
 import { PodStreamError, type ExecOptions, type ExecSession } from '../pod-streams.ts';
 import type { ChildSpec } from './child.ts';
 import { ContainerRunner, type ContainerHost, type RestartPolicy } from './container.ts';
@@ -159,9 +159,18 @@ function initPolicy(container: Container, policy: RestartPolicy): RestartPolicy 
   return policy === 'Never' ? 'Never' : 'OnFailure';
 }
 
-/** A sidecar's probe is always the same. */
+/**
+ * A sidecar's probe is always the same. One that is busy and answers late is ready: with its pods taken out of the
+ * endpoints for that, a machine under load would refuse requests (503) that it can serve.
+ */
+const SIDECAR_READINESS: Probe = {
+  httpGet: { path: '/ready', port: ADMIN_PORT },
+  periodSeconds: 1,
+  timeoutSeconds: 4,
+  failureThreshold: 3,
+};
+
 function sidecarContainer(container: Container): Container {
-  const readinessProbe = { httpGet: { path: '/ready', port: ADMIN_PORT }, periodSeconds: 1, failureThreshold: 2 };
   const { livenessProbe: _l, startupProbe: _s, lifecycle: _c, ...rest } = container;
-  return { ...rest, readinessProbe };
+  return { ...rest, readinessProbe: SIDECAR_READINESS };
 }
