@@ -8,8 +8,12 @@ import type { Row } from './rows.ts';
 export interface Sample extends LoadReport {
   /** CPU-seconds of the proxies while the load ran. */
   readonly cpu: number;
-  /** Of the proxies together, right after. */
+  /** MB of the proxies together, right after. */
   readonly rss: number;
+  /** Of each of them. */
+  readonly rssOfEach: readonly number[];
+  /** By how much they have grown together. */
+  readonly rssGrowth: number;
 }
 
 /** One column that takes part in a row. */
@@ -19,8 +23,11 @@ export interface Runner {
 }
 
 const LOAD = join(import.meta.dirname, 'load', 'load.ts');
-/** Long enough for compiled code even where a column gets a fraction of a core. */
-const WARM_SECONDS = 3;
+/**
+ * Long enough for compiled code even where a column gets a fraction of a core. Saturated, also where the row has a rate: a sidecar
+ * runs for days, and a few thousand requests would leave it half compiled.
+ */
+const WARM_SECONDS = 5;
 
 export interface MeasureOptions {
   readonly rounds: number;
@@ -41,7 +48,8 @@ export async function measure(
 ): Promise<Map<string, Sample[]>> {
   const samples = new Map(runners.map((runner) => [runner.column, [] as Sample[]]));
   // Connections, caches and compiled code are warm before anything counts
-  if (row.unit !== 'connection') for (const { entry } of runners) await runOnce(row, entry, WARM_SECONDS);
+  if (row.unit !== 'connection' && row.cold !== true)
+    for (const { entry } of runners) await runOnce(warmUp(row), entry, WARM_SECONDS);
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < runners.length; i++) {
       const runner = runners[(i + round) % runners.length]!;
@@ -53,14 +61,28 @@ export async function measure(
   return samples;
 }
 
-async function runOnce(row: Row, { port, pids }: Entry, seconds: number): Promise<Sample> {
+/** The same load without its rate. */
+function warmUp({ load }: Row): Loaded {
+  return {
+    load(port, seconds) {
+      const spec = load(port, seconds);
+      return 'ratePerSecond' in spec ? { ...spec, ratePerSecond: 0 } : spec;
+    },
+  };
+}
+
+type Loaded = Pick<Row, 'load'>;
+
+async function runOnce(row: Loaded, { port, pids }: Entry, seconds: number): Promise<Sample> {
   const { child, next } = await startReporting(process.execPath, [LOAD, JSON.stringify(row.load(port, seconds))]);
   try {
+    const rssBefore = rssMb(pids);
     const before = cpuSeconds(pids);
     child.stdin!.write('go\n');
     const report = JSON.parse(await next()) as LoadReport;
     const cpu = cpuSeconds(pids) - before;
-    return { ...report, cpu, rss: rssMb(pids) };
+    const rss = rssMb(pids);
+    return { ...report, cpu, rss, rssOfEach: pids.map((pid) => rssMb([pid])), rssGrowth: rss - rssBefore };
   } finally {
     await end(child);
   }

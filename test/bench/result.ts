@@ -10,6 +10,10 @@ export interface Result {
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
   readonly rssMb: number | null;
+  /** Of each proxy, the caller's first. */
+  readonly rssMbOfEach: readonly number[];
+  /** By how much the proxies have grown together in a run, at most. */
+  readonly rssGrowthMb: number | null;
   readonly runs: number;
   readonly title: string;
   readonly columnTitle: string;
@@ -48,6 +52,8 @@ export const NO_FIGURES: Figures = {
   p99Ms: null,
   p999Ms: null,
   rssMb: null,
+  rssMbOfEach: [],
+  rssGrowthMb: null,
   runs: 0,
   cpuSecondsPer1000: null,
   range: null,
@@ -99,6 +105,8 @@ export function figures(row: Row, column: string, all: ReadonlyMap<string, reado
         : null,
     late99Ms: isRate ? round(median(own.map((sample) => sample.late99Ms)), 3) : null,
     rssMb: proxied ? Math.round(median(own.map((sample) => sample.rss))) : null,
+    rssMbOfEach: (own[0]?.rssOfEach ?? []).map((_, i) => Math.round(median(own.map((sample) => sample.rssOfEach[i]!)))),
+    rssGrowthMb: proxied ? round(Math.max(...own.map((sample) => sample.rssGrowth)), 1) : null,
     runs: own.length,
     failures: own.reduce((sum, sample) => sum + sample.failures, 0),
     note: null,

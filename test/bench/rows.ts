@@ -9,6 +9,8 @@ export interface Row {
   readonly entry: EntryName;
   /** What is counted. */
   readonly unit: 'request' | 'message' | 'MiB' | 'connection';
+  /** Measured without warming up. */
+  readonly cold?: boolean;
   load(port: number, seconds: number): LoadSpec;
 }
 
@@ -32,7 +34,13 @@ function grpc(id: string, title: string, kind: 'grpc' | 'grpc-stream', ratePerSe
   return { id, title, entry: 'grpc', unit, load: (port, seconds) => ({ ...fixed, port, seconds }) };
 }
 
-export const IDLE_CONNECTIONS = 5_000;
+/** Connections that were used once and are held. */
+function idle(id: string, connections: number, title: string): Row {
+  const fixed = { kind: 'idle', connections, path: '/', bodyBytes: BODIES['/']! } as const;
+  return { id, title, entry: 'http1', unit: 'connection', load: (port, seconds) => ({ ...fixed, port, seconds }) };
+}
+
+const GIB = 1 << 30;
 
 export const ROWS: readonly Row[] = [
   http1('h1', 'HTTP/1.1 keep-alive, 50 connections, 36-byte body, saturated', { connections: 50 }),
@@ -62,14 +70,17 @@ export const ROWS: readonly Row[] = [
     unit: 'MiB',
     load: (port, seconds) => ({ kind: 'tcp', connections: 2, port, seconds }),
   },
+  idle('idle-1', 1, 'HTTP/1.1, one keep-alive connection that was used once: the memory of a sidecar at rest'),
+  idle('idle-1000', 1_000, 'HTTP/1.1, 1,000 keep-alive connections that were used once'),
+  idle('idle', 5_000, 'HTTP/1.1, 5,000 keep-alive connections that were used once'),
   {
-    id: 'idle',
-    title: `HTTP/1.1, ${IDLE_CONNECTIONS.toLocaleString('en')} keep-alive connections that were used once`,
+    id: 'stalled',
+    title:
+      'HTTP/1.1, upload of 1 GB to an app that does not read: what is taken all the same, and by how much memory grows',
     entry: 'http1',
-    unit: 'connection',
-    load(port, seconds) {
-      return { kind: 'idle', connections: IDLE_CONNECTIONS, path: '/', bodyBytes: BODIES['/']!, port, seconds };
-    },
+    unit: 'MiB',
+    cold: true,
+    load: (port, seconds) => ({ kind: 'stalled', connections: 1, bodyBytes: GIB, port, seconds }),
   },
   http1('hop', 'one hop, plain to plain, HTTP/1.1 keep-alive, 50 connections, saturated', {
     connections: 50,

@@ -8,7 +8,7 @@ import { tables } from './table.ts';
 
 function sample(units: number, cpu: number, p50Ms: number): Sample {
   const rest = { failures: 0, firstFailure: '', perSecond: units, p99Ms: 2 * p50Ms, p999Ms: 3 * p50Ms, late99Ms: 0.1 };
-  return { units, cpu, p50Ms, rss: 50, ...rest };
+  return { units, cpu, p50Ms, rss: 50, rssOfEach: [30, 20], rssGrowth: 1, ...rest };
 }
 
 const row = ROWS.find(({ id }) => id === 'h1-1000')!;
@@ -43,7 +43,7 @@ test('bench table: a column without figures says why', () => {
   assert.match(text, /^### HTTP\/1\.1 keep-alive, 16 connections, 1,000 requests\/s\n\n\| column \| CPU-s per 1,000/);
   assert.match(
     text,
-    /\| Weft \| 0\.1 \| 10,000 \(5,000-20,000\) \| 1 \| 1,000 \| 1\.5 \/ 3 \/ 4\.5 \| 0\.5 \/ 1 \| 50 \|/,
+    /\| Weft \| 0\.1 \| 10,000 \(5,000-20,000\) \| 1 \| 1,000 \| 1\.5 \/ 3 \/ 4\.5 \| 0\.5 \/ 1 \| 50 \(30 \+ 20\) \|/,
   );
   assert.match(text, /\| Envoy \| envoy is not installed \|/);
 });

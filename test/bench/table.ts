@@ -31,7 +31,8 @@ function table(results: readonly Result[]): string {
     [`${units}/s`, (r) => show(r.requestsPerSecond, 0)],
     ['p50 / p99 / p99.9 ms', (r) => latencies(r)],
     ['added p50 / p99 ms', (r) => (r.addedP50Ms === null ? '' : `${show(r.addedP50Ms)} / ${show(r.addedP99Ms)}`)],
-    ['RSS MB', (r) => show(r.rssMb)],
+    ['RSS MB', (r) => memory(r)],
+    ['RSS grows by MB', (r) => (r.row === 'stalled' ? show(r.rssGrowthMb) : '')],
   ];
   const used = columns.filter(([, cell], i) => i === 0 || results.some((r) => !['', '-'].includes(cell(r))));
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
@@ -53,6 +54,12 @@ function withRange({ requestsPerCpuSecond, range, failures }: Result): string {
   if (requestsPerCpuSecond === null || range === null) return '-';
   const failed = failures === 0 ? '' : `, ${show(failures)} failed`;
   return `${show(requestsPerCpuSecond)} (${show(range[0])}-${show(range[1])}${failed})`;
+}
+
+/** Together, and of each. */
+function memory({ rssMb, rssMbOfEach }: Result): string {
+  const each = rssMbOfEach.length < 2 ? '' : ` (${rssMbOfEach.map((mb) => show(mb)).join(' + ')})`;
+  return `${show(rssMb)}${each}`;
 }
 
 function latencies({ p50Ms, p99Ms, p999Ms }: Result): string {

@@ -11,7 +11,7 @@ function reply(bytes: number): Buffer {
   return Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${bytes}\r\n\r\n${body}`);
 }
 
-/** Answers each request head with the body of its path; keeps the connection unless the request says otherwise. */
+/** Answers each request head with the body of its path; keeps the connection unless the request says otherwise. Of an upload it reads no more. */
 export function answerHttp1(socket: Socket): void {
   let rest = '';
   socket.on('data', (chunk) => {
@@ -21,6 +21,7 @@ export function answerHttp1(socket: Socket): void {
       if (end < 0) return;
       const head = rest.slice(0, end);
       rest = rest.slice(end + HEAD_END.length);
+      if (head.startsWith('POST ')) return void socket.pause();
       socket.write(replies.get(head.slice(4, head.indexOf(' ', 4))) ?? replies.get('/')!);
       if (/\r\nconnection: *close/i.test(head)) return void socket.end();
     }

@@ -4,11 +4,12 @@ import { Driver, type Lane } from './driver.ts';
 import { GrpcConnection } from './grpc-client.ts';
 import { Http1Lane } from './http1-lane.ts';
 import type { IdleLoad, LoadReport, LoadSpec, RequestLoad } from './spec.ts';
+import { stalledLoad } from './stalled.ts';
 import { tcpLoad } from './tcp.ts';
 
 // load.ts SPEC: the bench's load, on raw sockets so that it is cheaper than what it measures. Connects, prints `ready`,
-// waits for a line on standard input, runs as SPEC says (JSON, see spec.ts), prints its report as a line of JSON and, for
-// idle connections, holds them until the next line.
+// waits for a line on standard input, runs as SPEC says (JSON, see spec.ts), prints its report as a line of JSON and holds idle
+// connections and stalled uploads until the next line.
 const spec = JSON.parse(process.argv[2] ?? '') as LoadSpec;
 const input = createInterface({ input: process.stdin });
 /** A load whose bench is gone must not go on: what it would have said has no reader. */
@@ -87,6 +88,17 @@ async function idle({ port, path, bodyBytes, connections }: IdleLoad): Promise<L
   };
 }
 
-const report =
-  spec.kind === 'tcp' ? await tcpLoad(spec, ready) : spec.kind === 'idle' ? await idle(spec) : await requests(spec);
-console.log(JSON.stringify(report));
+async function run(): Promise<LoadReport> {
+  switch (spec.kind) {
+    case 'tcp':
+      return tcpLoad(spec, ready);
+    case 'idle':
+      return idle(spec);
+    case 'stalled':
+      return stalledLoad(spec, ready);
+    default:
+      return requests(spec);
+  }
+}
+
+console.log(JSON.stringify(await run()));

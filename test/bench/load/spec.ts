@@ -1,5 +1,5 @@
 /** What one run of load does; travels to the load program as JSON. */
-export type LoadSpec = RequestLoad | TcpLoad | IdleLoad;
+export type LoadSpec = RequestLoad | TcpLoad | IdleLoad | StalledLoad;
 
 interface Common {
   /** On 127.0.0.1. */
@@ -28,6 +28,12 @@ export interface TcpLoad extends Common {
 export interface IdleLoad extends Common {
   readonly kind: 'idle';
   readonly path: string;
+  readonly bodyBytes: number;
+}
+
+/** An upload to an app that does not read; a unit is a MiB that was taken all the same. */
+export interface StalledLoad extends Common {
+  readonly kind: 'stalled';
   readonly bodyBytes: number;
 }
 

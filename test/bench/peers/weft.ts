@@ -123,7 +123,7 @@ function inbound({ app }: Site, features: boolean): Resource[] {
       name: 'TrafficTarget bench/http',
       principals,
       ports: [app.http1],
-      http: [{ name: 'http/get', pathRegex: '/.*', methods: ['GET'] }],
+      http: [{ name: 'http/get', pathRegex: '/.*', methods: ['GET', 'POST'] }],
     },
     {
       name: 'TrafficTarget bench/grpc',
