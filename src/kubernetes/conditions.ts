@@ -1,4 +1,5 @@
 import { compareDiagnostics, type Diagnostic } from '../base/diagnostic.ts';
+import type { Json } from '../spec/json.ts';
 import type { SmiObject } from '../spec/read.ts';
 
 /** A condition that is false (for Conflicted: true) because of a finding. */
@@ -125,4 +126,21 @@ export function sentence({ path, message, fix }: Diagnostic): string {
 
 function clipped(text: string): string {
   return text.length <= MAX_MESSAGE ? text : `${text.slice(0, MAX_MESSAGE - 1)}…`;
+}
+
+/** The conditions in the status of an object, as the API server sent it. */
+export function readConditions(object: Json): Condition[] {
+  return (object.at('status').at('conditions').items() ?? []).map(readCondition);
+}
+
+function readCondition(condition: Json): Condition {
+  const text = (key: string) => condition.at(key).optionalString() ?? '';
+  return {
+    type: text('type'),
+    status: text('status') as Condition['status'],
+    reason: text('reason'),
+    message: text('message'),
+    lastTransitionTime: text('lastTransitionTime'),
+    observedGeneration: condition.at('observedGeneration').optionalNumber() ?? 0,
+  };
 }

@@ -7,7 +7,7 @@ import type { Snapshot } from '../spec/snapshot.ts';
 import { SNAPSHOT_FIELDS, snapshotKey } from '../spec/snapshot-store.ts';
 import { Alarm } from './alarm.ts';
 import type { KubernetesApi } from './api.ts';
-import { conditionOfFinding, type FaultyCondition, type Progress, sentence } from './conditions.ts';
+import { type Condition, conditionOfFinding, type FaultyCondition, type Progress, sentence } from './conditions.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { inParallel } from './in-parallel.ts';
 import { statusKey, StatusWriter } from './status-writer.ts';
@@ -22,6 +22,8 @@ export interface ReporterOptions {
   readonly instance: string;
   /** Which condition a finding makes faulty; undefined: none, it is an Event only. `conditionOfFinding` if not given. */
   readonly conditionOf?: (diagnostic: Diagnostic) => FaultyCondition | undefined;
+  /** The conditions that an object had when it was last heard of. Without it each object is asked for once. */
+  readonly seen?: (object: SmiObject) => readonly Condition[] | undefined;
 }
 
 /** All that there is to tell users at one moment. */

@@ -3,12 +3,14 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { type Watch, WatchSource } from '../base/watch.ts';
 import { Json } from '../spec/json.ts';
-import type { SnapshotKind } from '../spec/read.ts';
+import type { SmiObject, SnapshotKind } from '../spec/read.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { SnapshotStore } from '../spec/snapshot-store.ts';
 import type { KubernetesApi } from './api.ts';
 import { type WatchedKind, watchedKinds } from './kinds.ts';
+import type { Condition } from './conditions.ts';
 import { type ListWatchOptions, type ObjectSink, runListWatch } from './list-watch.ts';
+import { SeenConditions } from './seen-conditions.ts';
 
 export interface SnapshotInformerOptions extends Pick<ListWatchOptions, 'minBackoffMs' | 'maxBackoffMs'> {
   readonly api: Pick<KubernetesApi, 'call' | 'lines'>;
@@ -24,6 +26,8 @@ export interface SnapshotInformerOptions extends Pick<ListWatchOptions, 'minBack
 export interface SnapshotInformer {
   /** Undefined until every kind has been listed once: a Snapshot without the Services would drop live traffic. */
   readonly snapshots: Watch<Snapshot>;
+  /** The conditions of an object when it was last heard of. No part of Snapshots: to write them must not make a new one. */
+  conditions(object: SmiObject): readonly Condition[] | undefined;
   /** Follows the API server until aborted; survives whatever happens to it. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -34,6 +38,7 @@ export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInfo
   const store = new SnapshotStore();
   const snapshots = new WatchSource<Snapshot>();
   const kinds = watchedKinds();
+  const statuses = new SeenConditions();
   const unlisted = new Set<SnapshotKind>(kinds.map(({ kind }) => kind));
   let settling = false;
   let publishedAtMs = -Infinity;
@@ -61,18 +66,22 @@ export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInfo
 
   function sinkOf({ kind, apiVersion }: WatchedKind, signal: AbortSignal): ObjectSink {
     const hints = { kind, apiVersion };
+    const told = /^[a-z]+\.smi-spec\.io\//.test(apiVersion) ? statuses : undefined; // nobody asks for those of others
     return {
       replace(objects) {
         store.replace(kind, objects, hints);
+        told?.replace(kind, objects);
         listed(kind);
         changed(signal);
       },
       upsert(object) {
         store.upsert(object, hints);
+        told?.upsert(kind, object);
         changed(signal);
       },
       delete(object) {
         const meta = new Json(object, '', []).at('metadata');
+        told?.delete(kind, object);
         store.delete(kind, meta.at('namespace').optionalString() ?? '', meta.at('name').optionalString() ?? '');
         changed(signal);
       },
@@ -81,6 +90,7 @@ export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInfo
 
   return {
     snapshots,
+    conditions: (object) => statuses.of(object),
     async run(signal) {
       await Promise.all(
         kinds.map((watched) => runListWatch({ ...options, watched, sink: sinkOf(watched, signal) }, signal)),

@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.ts';
 import { Json } from '../spec/json.ts';
 import type { SmiObject } from '../spec/read.ts';
 import { type KubernetesApi, MERGE_PATCH } from './api.ts';
-import { type Condition, conditionsOf, type FaultyCondition, type Progress } from './conditions.ts';
+import { type Condition, conditionsOf, type FaultyCondition, type Progress, readConditions } from './conditions.ts';
 import { isConflict, isInvalid, isNotFound } from './error.ts';
 import { pathOf, watchedKind } from './kinds.ts';
 
@@ -14,6 +14,8 @@ export interface StatusWriterOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly conditionOf: (diagnostic: Diagnostic) => FaultyCondition | undefined;
+  /** The conditions that an object had when it was last heard of; undefined: not known, the API server is asked. */
+  readonly seen?: (object: SmiObject) => readonly Condition[] | undefined;
 }
 
 interface Written {
@@ -82,11 +84,13 @@ export class StatusWriter {
   }
 
   async #read(object: SmiObject, signal: AbortSignal): Promise<Written | undefined> {
+    const seen = this.#options.seen?.(object);
+    if (seen !== undefined) return { uid: object.metadata.uid, conditions: seen, atMs: -Infinity };
     try {
       const raw = new Json(await this.#options.api.call({ method: 'GET', path: pathTo(object) }, signal), '', []);
       const uid = raw.at('metadata').at('uid').optionalString() ?? '';
       if (uid !== object.metadata.uid) return undefined;
-      return { uid, conditions: (raw.at('status').at('conditions').items() ?? []).map(readCondition), atMs: -Infinity };
+      return { uid, conditions: readConditions(raw), atMs: -Infinity };
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -155,16 +159,4 @@ function others(all: readonly Condition[]): readonly Condition[] {
 
 function stateOf({ status, observedGeneration }: Condition): readonly unknown[] {
   return [status, observedGeneration];
-}
-
-function readCondition(condition: Json): Condition {
-  const text = (key: string) => condition.at(key).optionalString() ?? '';
-  return {
-    type: text('type'),
-    status: text('status') as Condition['status'],
-    reason: text('reason'),
-    message: text('message'),
-    lastTransitionTime: text('lastTransitionTime'),
-    observedGeneration: condition.at('observedGeneration').optionalNumber() ?? 0,
-  };
 }

@@ -161,7 +161,14 @@ export async function runController(
     name: 'weft-controller',
     identity: instance,
   });
-  const writer = reporter({ api: kubernetes.api, clock, log, leading: lease.leading, instance });
+  const writer = reporter({
+    api: kubernetes.api,
+    clock,
+    log,
+    leading: lease.leading,
+    instance,
+    seen: (object) => informer.conditions(object),
+  });
   const report = reportController({
     compiled,
     also: [lease.leading, discovery.changes, writer.due],

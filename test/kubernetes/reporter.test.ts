@@ -97,6 +97,18 @@ test('reporter: writes nothing when nothing changed, and looks at each object on
   assert.equal(server.requests.length - writes(), reads);
 });
 
+test('reporter: does not ask for an object whose conditions the watch has told, nor writes them again', async (t) => {
+  const { server, common, clock, leading, snapshot, say, conditions, writes, signal } = await started(t);
+  await say();
+  const [reads, before] = [server.requests.length - writes(), writes()];
+  const seen = () => conditions();
+  const successor = reporter({ ...common, clock, leading, instance: 'two', seen });
+  await successor.report({ snapshot: snapshot(), diagnostics: [] }, signal);
+  assert.deepEqual([server.requests.length - writes(), writes()], [reads, before]);
+  await successor.report({ snapshot: snapshot(), diagnostics: [finding()] }, signal);
+  assert.equal(conditions()?.[1]?.reason, 'SMI1203');
+});
+
 test('reporter: touches the status only, by merge patch, and never meets a conflict with writers of the spec', async (t) => {
   const { server, say, shown, snapshot, make, signal } = await started(t);
   const seen = snapshot();

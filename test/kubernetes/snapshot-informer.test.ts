@@ -252,6 +252,24 @@ test('informer: an object whose status alone changed makes no new snapshot', asy
   assert.equal(informer.snapshots.current()?.trafficSplits, first?.trafficSplits);
 });
 
+test('informer: knows the conditions that an object had when it was last heard of', async (t) => {
+  const { server, informer, start } = await started(t);
+  const { path, object } = split('web', 1);
+  server.put(path, object);
+  start();
+  await eventually(() => server.watchers === KINDS);
+  const known = informer.snapshots.current()!.trafficSplits.get('shop/web')!;
+  assert.deepEqual(informer.conditions(known), []);
+  const accepted = { type: 'Accepted', status: 'True', reason: 'Accepted', message: '', lastTransitionTime: 'x' };
+  server.put(path, { ...object, status: { conditions: [{ ...accepted, observedGeneration: 1 }] } }, true);
+  await eventually(() => informer.conditions(known)?.length === 1);
+  assert.deepEqual(informer.conditions(known), [{ ...accepted, observedGeneration: 1 }]);
+  const another = { ...known, metadata: { ...known.metadata, uid: 'of another of that name' } };
+  assert.equal(informer.conditions(another), undefined);
+  server.delete(path);
+  await eventually(() => informer.conditions(known) === undefined);
+});
+
 test('informer: text that JSON may contain and line splitters stumble over arrives whole', async (t) => {
   const { server, informer, start } = await started(t);
   start();
