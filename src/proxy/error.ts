@@ -7,7 +7,11 @@ export class ProxyError extends Error {
   readonly stale: boolean;
 
   constructor(code: ReasonCode, message: string, options?: { readonly cause?: unknown; readonly stale?: boolean }) {
+    // It answers strangers, a thousand times a second if they like; its code says where it comes from, not a stack
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.stale = options?.stale ?? false;
   }
