@@ -12,11 +12,14 @@ export interface ProxyLimits {
   readonly maxHandshakes: number;
   /** Head of CONNECT or of SOCKS5 on the explicit listener. */
   readonly maxProxyHeadBytes: number;
-  /** Tunnels to one peer. More than one only helps against head-of-line blocking of busy ones. */
+  /**
+   * Tunnels to one peer. More than a few help only against head-of-line blocking of busy ones; but each holds 250 streams at most,
+   * and a peer may have thousands of WebSockets, long polls or slow clients.
+   */
   readonly maxTunnelsPerPeer: number;
   /** Streams on each tunnel of a peer above which another tunnel is opened. */
   readonly streamsPerTunnel: number;
-  /** HTTP/1.1 connections to one endpoint: the app's own accept queue is rarely longer. */
+  /** HTTP/1.1 connections to one endpoint; as many as the streams of one peer, for each may hold one. */
   readonly maxConnectionsPerEndpoint: number;
   /** Requests that may wait for a connection of one endpoint. */
   readonly maxWaitersPerEndpoint: number;
@@ -49,9 +52,9 @@ export const DEFAULT_LIMITS: ProxyLimits = {
   handshakeTimeoutMs: 5_000,
   maxHandshakes: 256,
   maxProxyHeadBytes: 8 * 1024,
-  maxTunnelsPerPeer: 4,
+  maxTunnelsPerPeer: 16,
   streamsPerTunnel: 100,
-  maxConnectionsPerEndpoint: 1024,
+  maxConnectionsPerEndpoint: 4096,
   maxWaitersPerEndpoint: 1024,
   waitTimeoutMs: 10_000,
   idleConnectionMs: 3_000,

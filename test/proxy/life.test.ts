@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { test } from 'node:test';
 import { allow, APP_PORT, eventually, readAll, testMesh, type Workload } from './mesh.ts';
@@ -214,6 +215,36 @@ async function stable(value: () => number): Promise<void> {
     last = value();
   }
 }
+
+test('limits: 1,200 requests that stand open at one peer leave room for the next', LIMIT, async (t) => {
+  const mesh = testMesh(t);
+  let open = 0;
+  const app = http2.createServer((request, response) => {
+    if (request.url === '/wait') open++;
+    else response.end('served');
+  });
+  const cart = await mesh.workload('cart', {
+    async listen(address, port) {
+      await once(app.listen(port, address), 'listening');
+      return app;
+    },
+  });
+  const web = await mesh.workload('web', { forward: 'cart:80' });
+  mesh.service('cart', { to: [cart] });
+  mesh.apply();
+  const { host, port } = web.listener('forward');
+  const sessions = Array.from({ length: 6 }, () => http2.connect(`http://${host}:${port}`));
+  t.after(() => sessions.forEach((session) => session.destroy()));
+  for (const session of sessions) {
+    session.on('error', () => {});
+    for (let i = 0; i < 200; i++) session.request({ ':path': '/wait', ':authority': 'cart' }).on('error', () => {});
+  }
+  await eventually(() => open === 1200); // 1,000 before the limit was raised
+  const next = sessions[0]!.request({ ':path': '/', ':authority': 'cart' });
+  const chunks: Buffer[] = [];
+  for await (const chunk of next) chunks.push(chunk as Buffer);
+  assert.equal(Buffer.concat(chunks).toString(), 'served');
+});
 
 test('leaks: 10,000 requests leave no socket, exchange, timer or memory behind', LIMIT, async (t) => {
   const mesh = testMesh(t);
