@@ -19,7 +19,7 @@ export interface SnapshotInformerOptions extends Pick<ListWatchOptions, 'minBack
   readonly log: Logger;
   /** Changes within this time after the first become one Snapshot. */
   readonly settleMs?: number;
-  /** While changes go on, there is a Snapshot this often: each is compiled, and what came of it goes to every sidecar. */
+  /** While changes go on, there is a Snapshot this often, after a few at once: each is compiled and sent to every sidecar. */
   readonly paceMs?: number;
 }
 
@@ -32,6 +32,9 @@ export interface SnapshotInformer {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** A route group, a target, a split: objects that somebody applies together. */
+const AT_ONCE = 3;
+
 /** What the API server holds, as Snapshots. */
 export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInformer {
   const { clock, log, settleMs = 15, paceMs = 100 } = options;
@@ -41,18 +44,22 @@ export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInfo
   const statuses = new SeenConditions();
   const unlisted = new Set<SnapshotKind>(kinds.map(({ kind }) => kind));
   let settling = false;
-  let publishedAtMs = -Infinity;
+  /** Snapshots that need not wait for the pace, as of `countedAtMs`. */
+  let atOnce = AT_ONCE;
+  let countedAtMs = clock.now();
 
   function changed(signal: AbortSignal): void {
     if (settling || unlisted.size > 0) return;
     settling = true;
-    const sinceMs = clock.now() - publishedAtMs;
-    clock.sleep(Math.max(settleMs, paceMs - sinceMs), signal).then(publish, () => undefined);
+    const now = clock.now();
+    atOnce = Math.min(AT_ONCE, atOnce + (now - countedAtMs) / paceMs);
+    countedAtMs = now;
+    clock.sleep(Math.max(settleMs, (1 - atOnce) * paceMs), signal).then(publish, () => undefined);
   }
 
   function publish(): void {
     settling = false;
-    publishedAtMs = clock.now();
+    atOnce -= 1;
     snapshots.set(store.snapshot());
   }
 
