@@ -24,7 +24,6 @@ export const WHOLE_MESH_CASES: readonly Case[] = [
     check: 111,
     title: 'fifty targets and fifty splits that come at once all hold, and no proxy restarts',
     tags: ['S24'],
-    alone: true, // what a mesh has to say of two hundred objects would make others wait for what it says of theirs
     steps: [{ play: 'fifty-at-once' }],
   },
   {
