@@ -121,7 +121,11 @@ async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: 
       up.push(column);
       const entry = column.entries[row.entry];
       if ('cannot' in entry) notes.set(kind.id, entry.cannot);
-      else runners.push({ column: kind.id, entry });
+      else {
+        const beside = row.beside === undefined ? undefined : column.entries[row.beside.entry];
+        if (beside !== undefined && 'cannot' in beside) notes.set(kind.id, beside.cannot);
+        else runners.push({ column: kind.id, entry, ...(beside !== undefined && { beside }) });
+      }
     }
     const rounds = Number(values.rounds);
     const samples = await measure(row, runners, {

@@ -20,6 +20,8 @@ export interface Sample extends LoadReport {
 export interface Runner {
   readonly column: string;
   readonly entry: Entry;
+  /** For a row with another load beside it. */
+  readonly beside?: Entry;
 }
 
 const LOAD = join(import.meta.dirname, 'load', 'load.ts');
@@ -53,12 +55,22 @@ export async function measure(
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < runners.length; i++) {
       const runner = runners[(i + round) % runners.length]!;
-      const sample = await runOnce(row, runner.entry, seconds);
+      const sample = await runBeside(row, runner, seconds);
       samples.get(runner.column)!.push(sample);
       onSample(runner.column, round, sample);
     }
   }
   return samples;
+}
+
+/** Lets the load beside it begin a second earlier, and end later. */
+async function runBeside(row: Row, { entry, beside }: Runner, seconds: number): Promise<Sample> {
+  if (row.beside === undefined || beside === undefined) return runOnce(row, entry, seconds);
+  const other = runOnce(row.beside, beside, seconds + 2);
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const sample = await runOnce(row, entry, seconds);
+  const { failures, firstFailure } = await other;
+  return { ...sample, failures: sample.failures + failures, firstFailure: sample.firstFailure || firstFailure };
 }
 
 /** The same load without its rate. */

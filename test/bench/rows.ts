@@ -12,6 +12,8 @@ export interface Row {
   /** Measured without warming up. */
   readonly cold?: boolean;
   load(port: number, seconds: number): LoadSpec;
+  /** Another load on the same pair while this one runs, and a while before and after; only this one is counted. */
+  readonly beside?: { readonly entry: EntryName; load(port: number, seconds: number): LoadSpec };
 }
 
 interface Http1Options {
@@ -69,6 +71,13 @@ export const ROWS: readonly Row[] = [
     entry: 'oneHopTcp',
     unit: 'MiB',
     load: (port, seconds) => ({ kind: 'tcp', connections: 2, port, seconds }),
+  },
+  {
+    ...http1('beside-bulk', 'HTTP/1.1 keep-alive, 8 connections, 200 requests/s, beside a raw TCP bulk download', {
+      connections: 8,
+      ratePerSecond: 200,
+    }),
+    beside: { entry: 'tcp', load: (port, seconds) => ({ kind: 'tcp', connections: 1, port, seconds }) },
   },
   idle('idle-1', 1, 'HTTP/1.1, one keep-alive connection that was used once: the memory of a sidecar at rest'),
   idle('idle-1000', 1_000, 'HTTP/1.1, 1,000 keep-alive connections that were used once'),

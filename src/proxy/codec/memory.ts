@@ -1,7 +1,7 @@
 /** Pieces of memory for what is written or has to wait, by size. Most connections never say more in a turn than fits into the smallest. */
 export const MEMORY_SIZES = [4 * 1024, 16 * 1024, 64 * 1024] as const;
 /** Of each size so many bytes are kept for the next who needs them; what a rare burst took beyond that is left to the garbage collector. */
-const MAX_FREE_BYTES = 4 * 1024 * 1024;
+const MAX_FREE_BYTES = 2 * 1024 * 1024;
 
 /**
  * One for the event loop, as the memory that is read into (`socket-reader.ts`): a connection that waits holds nothing. Left to
