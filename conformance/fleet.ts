@@ -275,7 +275,7 @@ export function service(
       ports: [
         ...Object.entries(ports).map(([port, targetPort]) => ({ name: `p${port}`, port: Number(port), targetPort })),
         { name: 'tcp', port: TCP_PORT, targetPort: TCP_PORT },
-        { name: 'tcp-first', port: TCP_FIRST_PORT, targetPort: TCP_FIRST_PORT, appProtocol: 'tcp' },
+        { name: 'first', port: TCP_FIRST_PORT, targetPort: TCP_FIRST_PORT, appProtocol: 'tcp' },
       ],
     },
   };

@@ -99,7 +99,7 @@ function checkRequest(head: RequestHead, host: string | undefined, limits: Codec
   if (!isAuthority(head.authority)) return 'BAD_REQUEST';
   if (head.method === 'CONNECT') {
     if (head.protocol === undefined) return head.path === '' ? withDestination(head) : 'BAD_REQUEST';
-    if (head.protocol === 'websocket') head.method = 'GET'; // policy sees the same as on HTTP/1.1
+    if (head.protocol === 'websocket') head.method = 'GET'; // as on HTTP/1.1: matches judge an upgrade as a GET (H14)
   } else if (head.protocol !== undefined) return 'BAD_REQUEST';
   if (head.path.length > limits.maxTargetBytes) return 'URI_TOO_LONG';
   if (!isTarget(head.path)) return 'BAD_REQUEST';

@@ -157,11 +157,10 @@ export function judge(policy: AccessMatcher, exchange: InboundExchange, normalis
     path = normal;
     if (normalise && policy.mode === 'deny') head.path = normal;
   }
-  const method = head.protocol === undefined ? head.method : 'GET'; // an upgrade is judged as the GET it is (H14)
   const bare = pathOf(path);
   exchange.grantedBy =
-    policy.http(peer, port, method, bare, head.authority, head.headers) ??
-    (peer.identity === undefined ? policy.httpProbe(port, method, bare) : undefined);
+    policy.http(peer, port, head.method, bare, head.authority, head.headers) ??
+    (peer.identity === undefined ? policy.httpProbe(port, head.method, bare) : undefined);
   return exchange.grantedBy === undefined ? nobody : undefined;
 }
 

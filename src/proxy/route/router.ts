@@ -68,8 +68,7 @@ export function routedPort(
 }
 
 function matches(matcher: HttpMatcher, head: RequestHead): boolean {
-  const method = head.protocol === undefined ? head.method : 'GET'; // an upgrade is judged as the GET it is (H14)
-  return matcher(method, routablePath(head.path), head.authority, head.headers);
+  return matcher(head.method, routablePath(head.path), head.authority, head.headers);
 }
 
 interface Called {
