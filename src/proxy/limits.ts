@@ -10,6 +10,8 @@ export interface ProxyLimits {
   readonly handshakeTimeoutMs: number;
   /** Handshakes of the tunnel listener that may run at once; one costs about 1 ms of CPU. */
   readonly maxHandshakes: number;
+  /** Of them from one address: one peer, good or bad, never takes the place of all others. A good one opens 16 tunnels at most. */
+  readonly maxHandshakesPerAddress: number;
   /** Head of CONNECT or of SOCKS5 on the explicit listener. */
   readonly maxProxyHeadBytes: number;
   /**
@@ -51,6 +53,7 @@ export const DEFAULT_LIMITS: ProxyLimits = {
   connectTimeoutMs: 5_000,
   handshakeTimeoutMs: 5_000,
   maxHandshakes: 256,
+  maxHandshakesPerAddress: 64,
   maxProxyHeadBytes: 8 * 1024,
   maxTunnelsPerPeer: 16,
   streamsPerTunnel: 100,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import net from 'node:net';
 import { test } from 'node:test';
+import tls from 'node:tls';
 import { FakeClock, systemClock } from '../../src/base/clock.ts';
 import { createAuthority } from '../../src/identity/authority.ts';
 import { buildCertificate } from '../../src/identity/certificate.ts';
@@ -69,6 +71,33 @@ function twoNames(mesh: TestMesh): Credentials {
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
 }
+
+test(
+  'tunnel: handshakes that lead to nothing, however many from one address, leave room for others',
+  LIMIT,
+  async (t) => {
+    const mesh = testMesh(t);
+    const { web, cart } = await scene(mesh);
+    let [refused, lost] = [0, 0];
+    const silent = Array.from({ length: 300 }, () => {
+      const socket = net.connect({ ...cart.listener('tunnel'), localAddress: '127.77.0.1' });
+      return socket.on('error', () => refused++).on('close', () => lost++);
+    });
+    t.after(() => silent.forEach((socket) => socket.destroy()));
+    await eventually(() => refused >= 300 - 64); // reset at once: the others hold what one address may
+    assert.equal((await web.get('http://cart/')).status, 200);
+    silent.forEach((socket) => socket.destroy());
+    await eventually(() => lost === 300);
+    const opens = () =>
+      new Promise<boolean>((resolve) => {
+        const where = { ...cart.listener('tunnel'), localAddress: '127.77.0.1', ALPNProtocols: ['h2'] };
+        const late = tls.connect({ ...where, rejectUnauthorized: false }, () => resolve(true));
+        t.after(() => late.destroy());
+        late.on('error', () => {}).on('close', () => resolve(false));
+      });
+    await eventually(opens); // the places are free again
+  },
+);
 
 test('tunnel: it leads to the pod itself and to no port of the sidecar', LIMIT, async (t) => {
   const mesh = testMesh(t);

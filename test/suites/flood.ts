@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
 import http from 'node:http';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,6 +12,7 @@ import { startPair, type Pair } from './pair.ts';
 import type { Suite, SuiteContext } from './suite.ts';
 
 const APP = resolve(import.meta.dirname, 'flood-app.ts');
+const RELAY = resolve(import.meta.dirname, 'flood-relay.ts');
 const ATTACKER = resolve(import.meta.dirname, 'flood-attacker.ts');
 /** A good client beside the flood is answered within this. */
 const GOOD_CLIENT_MS = 1000;
@@ -18,6 +20,8 @@ const GOOD_CLIENT_MS = 1000;
 const BUSY_MS = 150;
 /** What a sidecar may grow by: its heap is not collected at once, and connections that the flood may have cost something. */
 const GROWTH_MB = 48;
+/** What both sidecars may write about one flood. */
+const LOG_BYTES = 1e6;
 
 /** The exhaustion list: each flood for a while, with a good client beside it, and the memory of the sidecars watched. */
 export const floods: Suite = {
@@ -28,9 +32,14 @@ export const floods: Suite = {
     const [appPort, besidePort] = [await startApp(context), await startApp(context)];
     const pair = await startPair(context, { appPort, besidePort });
     await quietSeconds(pair, 2);
+    const relayPort = await startRelay(context, pair, appPort);
     for (const name of FLOODS.keys()) {
-      if (!context.wants(name)) continue;
-      await flood(context, name, pair, { appPort, besidePort });
+      const port = name.startsWith('tls ') ? pair.tunnelPort : pair.port;
+      await flood(context, name, { name, port }, pair, { appPort, besidePort });
+    }
+    for (const name of FLOODS.keys()) {
+      if (!name.startsWith('h2 ')) continue;
+      await flood(context, `from a peer: ${name}`, { name, port: relayPort }, pair, { appPort, besidePort });
     }
   },
 };
@@ -41,15 +50,34 @@ async function startApp(context: SuiteContext): Promise<number> {
   return Number(line);
 }
 
+/** A peer with a good certificate: it attacks the far sidecar through a tunnel of its own. */
+async function startRelay(context: SuiteContext, pair: Pair, appPort: number): Promise<number> {
+  const { child, line } = await startReporting(process.execPath, [
+    RELAY,
+    context.dir,
+    String(pair.tunnelPort),
+    `127.0.0.1:${appPort}`,
+  ]);
+  context.after(() => end(child));
+  return Number(line);
+}
+
+interface Attack {
+  readonly name: string;
+  readonly port: number;
+}
+
 interface Apps {
   readonly appPort: number;
   readonly besidePort: number;
 }
 
-async function flood(context: SuiteContext, name: string, pair: Pair, apps: Apps): Promise<void> {
+async function flood(context: SuiteContext, name: string, attack: Attack, pair: Pair, apps: Apps): Promise<void> {
+  if (!context.wants(name)) return;
+  const logBefore = logBytes(pair);
   const rssBefore = pair.pids.map((pid) => rssMb([pid]));
   const cpuBefore = cpuSeconds(pair.pids);
-  const { child } = await startReporting(process.execPath, [ATTACKER, name, String(pair.port)]);
+  const { child } = await startReporting(process.execPath, [ATTACKER, attack.name, String(attack.port)]);
   const good = new GoodClient(pair.besidePort);
   const control = new GoodClient(apps.besidePort);
   const growth = await watch(pair, rssBefore, context.options.seconds);
@@ -64,12 +92,17 @@ async function flood(context: SuiteContext, name: string, pair: Pair, apps: Apps
   const slow = verdict.worstMs >= GOOD_CLIENT_MS;
   const busy = withoutSidecars >= BUSY_MS;
   if (slow && !busy) problems.push('the good client had to wait');
+  if (logBytes(pair) - logBefore > LOG_BYTES) problems.push('the log grows');
   if (Math.max(...growth) > GROWTH_MB) problems.push('memory grows');
   if (state.open > 0) problems.push(`${state.open} requests are still open at the app`);
   if (pair.a.exitCode !== null || pair.b.exitCode !== null) problems.push('a sidecar is gone');
   if (problems.length > 0) context.fail(name, `${problems.join('; ')} (${figures})`);
   else if (slow) context.skip(name, `the machine is too busy to judge (${figures})`);
   else context.pass(name);
+}
+
+function logBytes({ logs }: Pair): number {
+  return logs.reduce((sum, file) => sum + statSync(file).size, 0);
 }
 
 /** By how much each sidecar has grown at most. */

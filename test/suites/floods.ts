@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { duplexPair } from 'node:stream';
+import { connect } from 'node:tls';
 import { HpackEncoder } from '../../src/proxy/codec/hpack-encoder.ts';
 import * as h2 from '../../src/proxy/codec/http2-frames.ts';
 
@@ -251,10 +254,43 @@ const HTTP1: readonly Flood[] = [
   },
 ];
 
-/** Against the plain listener that apps speak to. */
+/** What a client of TLS 1.3 says first. */
+async function clientHello(): Promise<Buffer> {
+  const [near, far] = duplexPair();
+  const client = connect({ socket: near, minVersion: 'TLSv1.3', ALPNProtocols: ['h2'] });
+  client.on('error', () => {});
+  const [hello] = (await once(far, 'data')) as [Buffer];
+  client.destroy();
+  return hello;
+}
+
+const HELLO = await clientHello();
+
+/** Handshakes that lead to nothing. */
+const HANDSHAKES: readonly Flood[] = [
+  { name: 'connections that say nothing', connections: 1000, hello: nothing, piece: () => undefined, everyMs: 1000 },
+  { name: 'hello and silence', connections: 1000, hello: () => HELLO, piece: () => undefined, everyMs: 1000 },
+  {
+    name: 'hello drop by drop',
+    connections: 500,
+    hello: nothing,
+    piece: (i) => HELLO.subarray(i % HELLO.length, (i % HELLO.length) + 1),
+    everyMs: 200,
+  },
+  { name: 'no TLS at all', connections: 20, hello: nothing, piece: () => text('GET / HTTP/1.1\r\nhost: a\r\n\r\n') },
+  {
+    name: 'hello and garbage',
+    connections: 20,
+    hello: () => HELLO,
+    piece: () => Buffer.alloc(16_384, '\x17\x03\x03\x00\x20garbage'),
+  },
+];
+
+/** By name: `h1` and `h2` are for the plain listener that apps speak to, `h2` also for a tunnel, `tls` for the tunnel's listener. */
 export const FLOODS: ReadonlyMap<string, Flood> = new Map(
   [
     ...HTTP2.map((flood) => ({ connections: 2, hello: hello(), ...flood, name: `h2 ${flood.name}` })),
     ...HTTP1.map((flood) => ({ ...flood, name: `h1 ${flood.name}` })),
+    ...HANDSHAKES.map((flood) => ({ ...flood, name: `tls ${flood.name}` })),
   ].map((flood) => [flood.name, flood]),
 );

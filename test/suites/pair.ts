@@ -24,7 +24,7 @@ export interface PairOptions {
 }
 
 /** Where a pair has its files, and what ends it. */
-type Place = Pick<SuiteContext, 'dir' | 'after'>;
+export type Place = Pick<SuiteContext, 'dir' | 'after'>;
 
 /** Two sidecars as processes of their own: client -> `port` (A) = mutual TLS => `tunnelPort` (B) -> app. */
 export interface Pair {
@@ -37,6 +37,8 @@ export interface Pair {
   readonly a: ChildProcess;
   readonly b: ChildProcess;
   readonly pids: readonly number[];
+  /** Files with what each says on standard error. */
+  readonly logs: readonly string[];
 }
 
 /** Starts a pair in front of `127.0.0.1:appPort`; it ends with the suite. */
@@ -67,7 +69,8 @@ export async function startPair(context: Place, options: PairOptions): Promise<P
       ...(options.besidePort === undefined ? [] : service('beside', options.besidePort, options.protocol)),
     ],
   });
-  return { port, besidePort, tunnelPort, plainPort, a, b, pids: [a.pid!, b.pid!] };
+  const logs = ['a', 'b'].map((side) => logOf(context, side));
+  return { port, besidePort, tunnelPort, plainPort, a, b, pids: [a.pid!, b.pid!], logs };
 }
 
 async function startSidecar(
@@ -79,9 +82,14 @@ async function startSidecar(
   const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
   const path = join(context.dir, `${side}-${Math.random().toString(36).slice(2)}.json`);
   writeFileSync(path, JSON.stringify({ ...file, certificate }));
-  const { child } = await startReporting(process.execPath, [...nodeOptions, PROGRAM, 'proxy', '--config', path]);
+  const command = [process.execPath, ...nodeOptions, PROGRAM, 'proxy', '--config', path];
+  const { child } = await startReporting('sh', ['-c', 'exec "$@" 2>>"$0"', logOf(context, side), ...command]);
   context.after(() => end(child));
   return child;
+}
+
+function logOf({ dir }: Place, side: string): string {
+  return join(dir, `${side}.log`);
 }
 
 /** Waits until something listens there. @throws after 10 s */

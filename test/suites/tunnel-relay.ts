@@ -3,14 +3,14 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import * as h2 from '../../src/proxy/codec/http2-frames.ts';
-import type { SuiteContext } from './suite.ts';
+import type { Place } from './pair.ts';
 
 /**
  * Lets a tool that knows nothing of the mesh hop talk to a tunnel listener: its bytes go into mutual TLS, and each request
  * gets the field that says what the stream is for. Everything else, broken or not, passes as it is.
  * @returns the plain port of this end
  */
-export async function tunnelRelay(context: SuiteContext, tunnelPort: number, destination: string): Promise<number> {
+export async function tunnelRelay(context: Place, tunnelPort: number, destination: string): Promise<number> {
   const pem = (name: string) => readFileSync(join(context.dir, name));
   const credentials = { cert: pem('a.pem'), key: pem('a.key'), ca: pem('ca.pem') };
   const field = literal('x-weft-destination', destination);
@@ -24,11 +24,13 @@ export async function tunnelRelay(context: SuiteContext, tunnelPort: number, des
       checkServerIdentity: () => undefined, // the name in the certificate is a SPIFFE ID
     });
     const frames = new FieldAdder(field);
-    plain.on('data', (bytes: Buffer) => secured.write(frames.take(bytes)));
+    plain.on('data', (bytes: Buffer) => void (secured.write(frames.take(bytes)) || plain.pause()));
+    secured.on('drain', () => plain.resume());
+    plain.on('drain', () => secured.resume());
     plain.on('end', () => secured.end());
     plain.on('error', () => secured.destroy());
     plain.on('close', () => secured.destroy());
-    secured.on('data', (bytes: Buffer) => plain.write(bytes));
+    secured.on('data', (bytes: Buffer) => void (plain.write(bytes) || secured.pause()));
     secured.on('end', () => plain.end());
     secured.on('error', () => plain.destroy());
     secured.on('close', () => plain.end());

@@ -21,6 +21,8 @@ export class TunnelListener {
   readonly #tunnels = new Set<TLSSocket>();
   /** Remote addresses of handshakes that are under way. */
   readonly #handshakes = new Set<string>();
+  /** How many of them each address has. */
+  readonly #byAddress = new Map<string, number>();
   /** Made with the first credentials; only does the handshake, it never listens. */
   #server: Server | undefined;
   #identity: TlsIdentity | undefined;
@@ -38,14 +40,26 @@ export class TunnelListener {
   accept(socket: Socket): void {
     socket.on('error', ignore);
     const server = this.#current();
-    if (server === undefined || this.#handshakes.size >= this.#options.limits.maxHandshakes) {
+    const { maxHandshakes, maxHandshakesPerAddress } = this.#options.limits;
+    const address = socket.remoteAddress ?? '';
+    const running = this.#byAddress.get(address) ?? 0;
+    if (server === undefined || this.#handshakes.size >= maxHandshakes || running >= maxHandshakesPerAddress) {
       this.refused++;
       return void socket.resetAndDestroy(); // nothing was sent, so the peer may go elsewhere
     }
     const peer = nameOf(socket);
     this.#handshakes.add(peer);
-    socket.once('close', () => this.#handshakes.delete(peer));
+    this.#byAddress.set(address, running + 1);
+    socket.once('close', () => this.#over(peer, address));
     server.emit('connection', socket);
+  }
+
+  /** A handshake has led to a tunnel, or to nothing. */
+  #over(peer: string, address: string): void {
+    if (!this.#handshakes.delete(peer)) return;
+    const left = (this.#byAddress.get(address) ?? 0) - 1;
+    if (left > 0) this.#byAddress.set(address, left);
+    else this.#byAddress.delete(address);
   }
 
   /** The server with the newest credentials; handshakes that are under way keep the older. */
@@ -79,7 +93,7 @@ export class TunnelListener {
 
   #secured(secured: TLSSocket): void {
     secured.on('error', ignore); // 'close' follows
-    this.#handshakes.delete(nameOf(secured));
+    this.#over(nameOf(secured), secured.remoteAddress ?? '');
     const verdict = this.#options.credentials.verify(secured);
     if (!verdict.ok) return this.#refuse(secured, `${verdict.reason}: ${verdict.message}`);
     if (!HOP_PROTOCOLS.includes(secured.alpnProtocol || '')) {
