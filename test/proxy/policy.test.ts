@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import http2 from 'node:http2';
 import net from 'node:net';
 import { test } from 'node:test';
 import type { HttpMatch, PolicyMode } from '../../src/mesh/resources.ts';
@@ -105,6 +106,32 @@ test('policy: paths are judged and forwarded in one normal form', LIMIT, async (
     if (status === 400) assert.equal(answer.headers['x-weft-reason'], 'PATH_REJECTED');
   }
   assert.deepEqual(reached, ['GET /api/a', 'GET /api/b/c', 'GET /api/y?q=/../z', 'GET /api/d']);
+});
+
+test('policy: an extended CONNECT for anything but a WebSocket is no GET', LIMIT, async (t) => {
+  const mesh = testMesh(t);
+  const web = await mesh.workload('web', { forward: 'cart:80' });
+  const cart = await mesh.workload('cart', {
+    async listen(appAddress, appPort) {
+      const server = http2.createServer((_req, res) => res.end('ok'));
+      await once(server.listen(appPort, appAddress), 'listening');
+      return { close: () => server.close() };
+    },
+  });
+  mesh.service('cart', { to: [cart] });
+  mesh.policy(cart, { mode: 'deny', rules: [allow(web, READ_ONLY)] });
+  mesh.apply();
+  const { host, port } = web.listener('forward');
+  const session = http2.connect(`http://${host}:${port}`);
+  t.after(() => session.destroy());
+  await once(session, 'remoteSettings');
+  const head = { ':path': '/api', ':authority': 'cart', ':scheme': 'http' };
+  const answer = async (more: http2.OutgoingHttpHeaders) => {
+    const [response] = (await once(session.request({ ...head, ...more }), 'response')) as [http2.IncomingHttpHeaders];
+    return [response[':status'], response['x-weft-reason']];
+  };
+  assert.deepEqual(await answer({ ':method': 'GET' }), [200, undefined]);
+  assert.deepEqual(await answer({ ':method': 'CONNECT', ':protocol': 'connect-ip' }), [403, 'ACCESS_DENIED']);
 });
 
 test('policy: where no HTTP rule is enforced the bytes of a path pass untouched', LIMIT, async (t) => {
