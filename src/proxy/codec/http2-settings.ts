@@ -36,3 +36,9 @@ export const tunnelSettings: Http2Settings = {
   nuisanceBurst: 20_000,
   nuisancePerSecond: 10_000,
 };
+
+/**
+ * Towards an app, which is near: half a window, for what it answers waits here as well as at the far end when its reader
+ * stands still. Only for the side that dials: its SETTINGS are there before the first answer.
+ */
+export const appSettings: Http2Settings = { ...defaultHttp2Settings, initialWindowBytes: 32 * 1024 };

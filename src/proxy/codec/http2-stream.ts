@@ -1,7 +1,8 @@
 import { ProxyError } from '../error.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { downstreamReset, resetCode, upstreamReset } from './http2-errors.ts';
-import { CANCEL, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
+import { CANCEL, MAX_FRAME_BYTES, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
+import { defaultHttp2Settings } from './http2-settings.ts';
 import type { Http2Connection } from './http2-connection.ts';
 import { responseOf } from './http2-head.ts';
 import type { Section } from './http2-section.ts';
@@ -16,6 +17,9 @@ import type {
   StreamEvents,
   TakenSocket,
 } from './stream.ts';
+
+/** What a hop takes although its reader stands still: the window that a stream begins with, and a piece that is queued before it. */
+const NEXT_HOP_BYTES = defaultHttp2Settings.initialWindowBytes + MAX_FRAME_BYTES;
 
 /**
  * One stream of an HTTP/2 connection, what both ends share: two directions, each with its window and its end. The window
@@ -155,9 +159,9 @@ export abstract class Http2Stream {
     const { initialWindowBytes, maxWindowBytes } = this.connection.settings;
     const window = initialWindowBytes + this.#lent;
     if (this.#unreturned < window / 2) return;
-    // More than a whole one was heard, which the next hop alone cannot have swallowed: this reader keeps up, and gets twice as much
+    // More was heard than the next hop alone can have swallowed: this reader keeps up, and gets twice as much
     let more = 0;
-    if (this.#heard > window) {
+    if (this.#heard > Math.max(window, NEXT_HOP_BYTES)) {
       more = this.connection.lend(Math.min(window, maxWindowBytes - window));
       this.#lent += more;
       this.#heard = 0;

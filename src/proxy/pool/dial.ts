@@ -3,7 +3,7 @@ import { connect as tlsConnect, type TLSSocket } from 'node:tls';
 import { http1Client } from '../codec/http1-client.ts';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http2Client } from '../codec/http2-client.ts';
-import { tunnelSettings } from '../codec/http2-settings.ts';
+import { appSettings, tunnelSettings } from '../codec/http2-settings.ts';
 import type { ClientConnection, CodecLimits } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { formatDestination, type Destination } from '../destination.ts';
@@ -30,7 +30,7 @@ export function dialPlain(options: DialOptions, destination: Destination, kind: 
       case 'http1':
         return http1Client(socket, { timers, limits, memo });
       case 'http2':
-        return http2Client(socket, { timers, limits });
+        return http2Client(socket, { timers, limits, settings: appSettings });
       case 'tcp':
         return new TcpConnection(socket);
     }
