@@ -323,9 +323,10 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   /** The peer sends no more. Called after each step of progress until that means something. */
   #ended(): void {
     switch (this.#input) {
+      case 'closing':
+        return; // our side has ended; Node makes an error with a stack of a second end
       case 'head':
       case 'discard':
-      case 'closing':
         this.#endGently();
         return;
       case 'body':
