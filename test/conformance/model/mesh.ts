@@ -23,6 +23,8 @@ export class ModelMesh {
   readonly #random: () => number;
   /** Whom an address belonged to first. */
   readonly #owners = new Map<string, Caller>();
+  /** Births of the pods that somebody has called. */
+  readonly #called = new Set<number>();
   controlPlaneStopped = false;
 
   constructor(world: World, fault: FaultName | undefined, random: () => number) {
@@ -57,6 +59,13 @@ export class ModelMesh {
     const first = this.#owners.get(addressOf(pod)) ?? now;
     this.#owners.set(addressOf(pod), first);
     return this.#fault === 'identity-by-address' ? { ...now, identity: first.identity } : now;
+  }
+
+  /** At least the first to call finds it so, however busy this machine is. */
+  #isStarting(bornMs: number): boolean {
+    const isFirst = !this.#called.has(bornMs);
+    this.#called.add(bornMs);
+    return isFirst || performance.now() - bornMs < STARTING_MS;
   }
 
   #mode(pod: Stored): string | undefined {
@@ -124,7 +133,7 @@ export class ModelMesh {
     const mode = this.#mode(pod);
     if (mode === undefined || this.#fault === 'allow-everything') return undefined;
     if (this.#fault === 'deny-everything') return denial(call, request);
-    if (this.#fault === 'open-while-starting' && performance.now() - pod.bornMs < STARTING_MS) return undefined;
+    if (this.#fault === 'open-while-starting' && this.#isStarting(pod.bornMs)) return undefined;
     if (this.#fault === 'open-without-control-plane' && this.controlPlaneStopped) return undefined;
     if (mode !== 'deny') return undefined;
     if (request.http && normalPath(request.path) === undefined) return { status: 400 };
@@ -148,7 +157,7 @@ export class ModelMesh {
 const BYPASS_PORT = 8083;
 const CLAIMS = ['x-forwarded-client-cert', 'l5d-client-id', 'client-cert'];
 
-/** How long a mesh that is open while it starts stays so. */
+/** How long a mesh that is open while it starts stays so, and longer if nobody comes. */
 const STARTING_MS = 250;
 
 function denial({ protocol }: Call, request: ModelRequest): Answer {
