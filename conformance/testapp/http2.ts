@@ -33,6 +33,9 @@ export function openHttp2(call: Call, socket: Socket, ask: Ask): Session {
   };
 }
 
+/** The gRPC status of a call that nobody gave one. */
+const UNKNOWN = 2;
+
 function exchange(session: ClientHttp2Session, call: Call): Promise<Answer> {
   const grpc = call.protocol === 'grpc';
   return new Promise((resolve, reject) => {
@@ -49,8 +52,9 @@ function exchange(session: ClientHttp2Session, call: Call): Promise<Answer> {
     stream.on('trailers', note);
     stream.on('error', reject);
     stream.on('close', () => {
-      if (got.status === undefined) reject(new WireError('closed', 'the stream ended without a response'));
-      else resolve(answerOf(got.status, got.reason, got.by, got.grpc));
+      if (got.status === undefined) return reject(new WireError('closed', 'the stream ended without a response'));
+      if (grpc && got.status === 200) got.grpc ??= UNKNOWN; // what gRPC's clients make of a reply without a status
+      resolve(answerOf(got.status, got.reason, got.by, got.grpc));
     });
     stream.resume();
     if (grpc) stream.end(grpcMessage(Buffer.from(call.id)));

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { after, before, test } from 'node:test';
@@ -80,6 +81,16 @@ test('testapp: a proxy that refuses CONNECT is an answer, with its reason', asyn
   const result = await send(call('tcp'), at, never);
   assert.deepEqual(result.tallies, [{ answer: { status: 403, reason: 'ACCESS_DENIED' }, count: 1 }]);
   refusing.close();
+});
+
+test('testapp: a reply to gRPC without a status of its own has status 2, UNKNOWN, as gRPC clients have it', async () => {
+  const server = createHttp2Server((_request, response) => response.end('served, but not by gRPC'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const result = await send(call('grpc', { port }), undefined, never);
+  assert.deepEqual(result.tallies, [{ answer: { status: 200, grpc: 2 }, count: 1 }]);
+  server.close();
 });
 
 test('testapp: refused, closed and silent servers are told apart', async () => {
