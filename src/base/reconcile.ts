@@ -11,6 +11,8 @@ export interface Reconciler {
   readonly name: string;
   /** Each change of one of these causes a run (several changes may share one run). */
   readonly watches: readonly Pick<Watch<unknown>, 'subscribe'>[];
+  /** Changes within this time after the first share one run; instead of what all reconcilers are run with. */
+  readonly settleMs?: number;
   reconcile(signal: AbortSignal): Promise<void>;
 }
 
@@ -27,7 +29,8 @@ export interface RunReconcilerOptions {
 
 /** Runs a reconciler until aborted: once at the start, then after each change, with backoff after failures. */
 export async function runReconciler(reconciler: Reconciler, options: RunReconcilerOptions, signal: AbortSignal) {
-  const { clock, random, log, minBackoffMs = 100, maxBackoffMs = 30_000, settleMs = 0 } = options;
+  const { clock, random, log, minBackoffMs = 100, maxBackoffMs = 30_000 } = options;
+  const settleMs = reconciler.settleMs ?? options.settleMs ?? 0;
   let dirty = true;
   let wake: (() => void) | undefined;
   const mark = () => {

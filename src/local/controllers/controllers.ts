@@ -24,22 +24,12 @@ export function createControllers(options: NamespaceDefaultsOptions): Reconciler
   ];
 }
 
-/** Changes within a few milliseconds share one run. */
-const SETTLE_MS = 2;
-/** The collector looks at everything there is after each change of anything, and nobody waits for it. */
-const COLLECTOR_SETTLE_MS = 100;
-
-/** Runs controllers until aborted. */
+/** Runs controllers until aborted. Changes within a few milliseconds share one run. */
 export async function runControllers(
   controllers: readonly Reconciler[],
   { clock, random, log }: Pick<ControllerContext, 'clock' | 'random' | 'log'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const options = { clock, random, log };
-  await Promise.all(
-    controllers.map((controller) => {
-      const settleMs = controller.name === 'garbage-collector' ? COLLECTOR_SETTLE_MS : SETTLE_MS;
-      return runReconciler(controller, { ...options, settleMs }, signal);
-    }),
-  );
+  const options = { clock, random, log, settleMs: 2 };
+  await Promise.all(controllers.map((controller) => runReconciler(controller, options, signal)));
 }

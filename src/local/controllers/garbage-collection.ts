@@ -17,6 +17,7 @@ export function garbageCollector(context: ControllerContext): Reconciler {
   return {
     name: 'garbage-collector',
     watches: [watchEverything(client), alarm],
+    settleMs: 100, // it looks at everything there is after each change of anything, and nobody waits for it
     async reconcile(signal) {
       const graph = graphOf(client);
       const owners = graph.all.filter((node) => isWaiting(node.object));

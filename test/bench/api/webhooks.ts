@@ -1,10 +1,7 @@
 import { Agent, request } from 'node:https';
-import { systemClock } from '../../../src/base/clock.ts';
-import { WatchSource } from '../../../src/base/watch.ts';
-import { webhookServer } from '../../../src/control/webhook-server.ts';
-import { serverCertificate } from '../../../src/identity/server-certificate.ts';
 import { convertSmi } from '../../../src/spec/convert.ts';
 import type { JsonObject } from '../../../src/spec/conversion/json-object.ts';
+import { loopbackWebhooks } from '../../control/loopback-webhooks.ts';
 import { type Quantiles, quantilesOf } from './quantiles.ts';
 
 const ROUNDS = 2_000;
@@ -27,16 +24,7 @@ function split(version: string, weight: (i: number) => unknown): JsonObject {
 export async function webhookLatencies(): Promise<ReadonlyMap<string, Quantiles>> {
   const newest = split('v1alpha4', (i) => i);
   const quantities = split('v1alpha1', (i) => `${i}500m`);
-  const { certificate, privateKey, ca } = serverCertificate({ clock: systemClock, hosts: ['127.0.0.1'] });
-  const credentials = new WatchSource({
-    identity: '',
-    certificateChain: certificate,
-    privateKey,
-    trustBundle: [ca],
-    notAfter: Number.MAX_SAFE_INTEGER,
-  });
-  const server = webhookServer({ listen: { host: '127.0.0.1', port: 0 }, credentials, compile: {} });
-  const { port } = await server.open();
+  const { server, port, ca } = await loopbackWebhooks();
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ca });
   const convert = (object: JsonObject, desiredAPIVersion: string) => () =>
     post(agent, port, '/convert', { request: { uid: 'u', desiredAPIVersion, objects: [object] } });

@@ -20,6 +20,7 @@ import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { forwarder, portOf } from './forwarder.ts';
 import { overwriteLentMemory } from './lent-memory.ts';
+import { plainRequest } from './plain-request.ts';
 
 overwriteLentMemory();
 
@@ -323,18 +324,7 @@ async function canned(t: TestContext, answers: readonly string[]): Promise<{ por
 }
 
 function head(path: string, more: Partial<RequestHead> = {}): RequestHead {
-  return {
-    method: 'GET',
-    path,
-    authority: 'a',
-    scheme: 'http',
-    headers: [],
-    version: '1.1',
-    protocol: undefined,
-    destination: undefined,
-    contentLength: 0,
-    ...more,
-  };
+  return plainRequest('1.1', { path, ...more });
 }
 
 function listener(): { events: ClientStreamEvents; log: string[]; over: Promise<void> } {

@@ -9,6 +9,7 @@ import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import type { ProxyError } from '../../../src/proxy/error.ts';
 import { cuts, escape, quiet, readVectors, wire, type Vector } from './vectors.ts';
 import { overwriteLentMemory } from './lent-memory.ts';
+import { plainRequest } from './plain-request.ts';
 
 overwriteLentMemory();
 
@@ -85,17 +86,11 @@ async function ask(vector: Vector, pieces: readonly Buffer[]): Promise<string[]>
   const connection = http1Client(codec, { limits: defaultLimits, timers });
   peer.resume();
   const upgrade = vector.options.has('upgrade');
-  const head: RequestHead = {
+  const head = plainRequest('1.1', {
     method: vector.options.has('head') ? 'HEAD' : 'GET',
-    path: '/',
-    authority: 'a',
-    scheme: 'http',
     headers: upgrade ? ['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ=='] : [],
-    version: '1.1',
     protocol: upgrade ? 'websocket' : undefined,
-    destination: undefined,
-    contentLength: 0,
-  };
+  });
   connection.open(head, !upgrade, {
     onInformational: (interim: ResponseHead) => log.push(`~${interim.status} ${fields(interim.headers)}`),
     onHead: (answer) => (line = `${answer.status} ${fields(answer.headers)} `),

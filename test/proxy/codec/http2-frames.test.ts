@@ -9,11 +9,12 @@ import { http2Client } from '../../../src/proxy/codec/http2-client.ts';
 import { http2Server } from '../../../src/proxy/codec/http2-server.ts';
 import { deaf } from '../../../src/proxy/codec/http1-server-stream.ts';
 import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
-import type { ClientConnection, RequestHandler, RequestHead } from '../../../src/proxy/codec/stream.ts';
+import type { ClientConnection, RequestHandler } from '../../../src/proxy/codec/stream.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
 import { overwriteLentMemory } from './lent-memory.ts';
+import { plainRequest } from './plain-request.ts';
 
 overwriteLentMemory();
 
@@ -23,17 +24,7 @@ const frame = (type: number, flags: number, id: number, payload: Buffer | string
 };
 const u32 = (...n: number[]): Buffer => Buffer.concat(n.map((v) => Buffer.from([v >>> 24, v >>> 16, v >>> 8, v])));
 const GET = [':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'a'];
-const HEAD: RequestHead = {
-  method: 'GET',
-  path: '/',
-  authority: 'a',
-  scheme: 'http',
-  headers: [],
-  version: '2',
-  protocol: undefined,
-  destination: undefined,
-  contentLength: 0,
-};
+const HEAD = plainRequest('2');
 const block = (fields: readonly string[]): Buffer => new HpackEncoder().encode(fields);
 const END = h2.END_STREAM | h2.END_HEADERS;
 const get = (id: number, fields: readonly string[] = GET): Buffer => frame(h2.HEADERS, END, id, block(fields));

@@ -10,6 +10,7 @@ import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
 import type { RequestHandler } from '../../../src/proxy/codec/stream.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { HandSocket } from './fuzz/hand-socket.ts';
+import { plainRequest } from './plain-request.ts';
 
 const limits = { ...defaultLimits, stallTimeoutMs: 40 };
 
@@ -111,16 +112,7 @@ test('http2 client: a server that takes no more of a request loses the stream', 
     onInformational() {},
     onError: (error: { code: string }) => void errors.push(error.code),
   };
-  const post = {
-    method: 'POST',
-    path: '/',
-    authority: 'a',
-    scheme: 'http',
-    headers: [],
-    version: '2',
-    protocol: undefined,
-  } as const;
-  const stream = connection.open({ ...post, headers: [], destination: undefined, contentLength: -1 }, false, events);
+  const stream = connection.open(plainRequest('2', { method: 'POST', contentLength: -1 }), false, events);
   stream.sendData(Buffer.from('abc'));
   await eventually(() => errors.length > 0);
   assert.deepEqual(errors, ['UPSTREAM_RESET']);

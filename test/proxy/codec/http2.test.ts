@@ -20,6 +20,7 @@ import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { ProxyError } from '../../../src/proxy/error.ts';
 import { forwarder, portOf } from './forwarder.ts';
 import { overwriteLentMemory } from './lent-memory.ts';
+import { plainRequest } from './plain-request.ts';
 
 overwriteLentMemory();
 
@@ -68,18 +69,7 @@ async function pair(
 }
 
 function head(more: Partial<RequestHead> = {}): RequestHead {
-  return {
-    method: 'GET',
-    path: '/',
-    authority: 'a',
-    scheme: 'http',
-    headers: [],
-    version: '2',
-    protocol: undefined,
-    destination: undefined,
-    contentLength: 0,
-    ...more,
-  };
+  return plainRequest('2', more);
 }
 
 interface Listener {

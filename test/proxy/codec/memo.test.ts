@@ -11,6 +11,7 @@ import { Section } from '../../../src/proxy/codec/http2-section.ts';
 import { defaultLimits } from '../../../src/proxy/codec/limits.ts';
 import { Recent } from '../../../src/proxy/codec/recent.ts';
 import type { Headers, RequestHead, ResponseHead } from '../../../src/proxy/codec/stream.ts';
+import { plainRequest } from './plain-request.ts';
 
 const limits = { maxListBytes: 64 * 1024, maxFields: 100 };
 
@@ -97,11 +98,7 @@ test('hpack memory: a block that comes again is the same section', () => {
 });
 
 function request(headers: Headers, over: Partial<RequestHead> = {}): RequestHead {
-  return {
-    ...{ method: 'GET', path: '/', authority: 'a.b', scheme: 'http', version: '1.1', headers },
-    ...{ protocol: undefined, destination: undefined, contentLength: 0, recurring: true },
-    ...over,
-  };
+  return plainRequest('1.1', { authority: 'a.b', headers, recurring: true, ...over });
 }
 
 const variation = fc.record({

@@ -14,6 +14,7 @@ import { readCorpus } from './corpus.ts';
 import { HandSocket } from './hand-socket.ts';
 import { pieces } from './mutated.ts';
 import { words, type FuzzTarget } from './target.ts';
+import { plainRequest } from '../plain-request.ts';
 
 const SMALL = 2000;
 const requests = [...readVectors('requests-head.txt'), ...readVectors('requests-framing.txt')].map((v) => v.bytes);
@@ -236,11 +237,7 @@ async function asked(parts: readonly Buffer[]): Promise<string[]> {
   const log: string[] = [];
   let body = '';
   const connection = http1Client(hand.socket, { limits: defaultLimits, timers });
-  const head: RequestHead = {
-    ...{ method: 'GET', path: '/', authority: 'a', scheme: 'http', headers: [], version: '1.1' },
-    ...{ protocol: undefined, destination: undefined, contentLength: 0 },
-  };
-  connection.open(head, true, {
+  connection.open(plainRequest('1.1'), true, {
     onInformational: (interim) => log.push(JSON.stringify(interim)),
     onHead: (answer) => log.push(JSON.stringify(answer)),
     onData: (chunk) => void (body += chunk.toString('latin1')),

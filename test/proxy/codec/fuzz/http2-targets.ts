@@ -11,6 +11,7 @@ import { readCorpus } from './corpus.ts';
 import { HandSocket } from './hand-socket.ts';
 import { pieces } from './mutated.ts';
 import type { FuzzTarget } from './target.ts';
+import { plainRequest } from '../plain-request.ts';
 
 const timers = new TimerWheel();
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
@@ -165,10 +166,7 @@ async function asked(parts: readonly Buffer[]): Promise<unknown> {
   const connection = http2Client(hand.socket, { limits: defaultLimits, timers });
   for (const n of [1, 2, 3]) {
     if (connection.capacity() === 0) break;
-    const head: RequestHead = {
-      ...{ method: 'POST', path: '/', authority: 'a', scheme: 'http', headers: [], version: '2' },
-      ...{ protocol: undefined, destination: undefined, contentLength: -1 },
-    };
+    const head = plainRequest('2', { method: 'POST', contentLength: -1 });
     const events = record(n, log, () => {});
     const stream = connection.open(head, false, {
       ...events,
