@@ -51,8 +51,8 @@ export function createCompiler(options: CompileOptions = {}): Compiler {
       return {
         mesh,
         configs: proxies,
-        diagnostics: diagnostics.update([snapshot.unreadable, ...parts], () =>
-          [...snapshot.unreadable, ...allFindings(parts)].sort(compareDiagnostics),
+        diagnostics: diagnostics.update([snapshot.remarks, ...parts], () =>
+          [...snapshot.remarks, ...allFindings(parts)].sort(compareDiagnostics),
         ),
       };
     },

@@ -1,6 +1,10 @@
 import { compareDiagnostics, type Diagnostic } from '../base/diagnostic.ts';
 import type { Json } from '../spec/json.ts';
 import type { SmiObject } from '../spec/read.ts';
+import type { UnreadableObject } from '../spec/snapshot.ts';
+
+/** An object with a status of ours. */
+export type StatusObject = SmiObject | UnreadableObject;
 
 /** A condition that is false (for Conflicted: true) because of a finding. */
 export type FaultyCondition = 'Accepted' | 'ResolvedRefs' | 'Conflicted';
@@ -68,21 +72,19 @@ export function conditionOfFinding({ code, level }: Diagnostic): FaultyCondition
  *   Weft's stay untouched
  */
 export function conditionsOf(
-  object: SmiObject,
+  object: StatusObject,
   findings: readonly Diagnostic[],
   conditionOf: (diagnostic: Diagnostic) => FaultyCondition | undefined,
   progress: Progress | undefined,
   existing: readonly Condition[],
   now: string,
 ): Condition[] {
-  const wanted: Wanted[] = TYPES.map((type) =>
-    judged(
-      object.kind,
-      type,
-      findings.filter((finding) => conditionOf(finding) === type),
-    ),
-  );
-  if (progress !== undefined) wanted.push(programmed(object.kind, progress));
+  const wanted: Wanted[] = TYPES.map((type) => {
+    const its = findings.filter((finding) => conditionOf(finding) === type);
+    return its.length === 0 && 'unreadable' in object ? unknown(type) : judged(object.kind, type, its);
+  });
+  if ('unreadable' in object) wanted.push({ ...UNREADABLE, type: 'Programmed', status: 'False' });
+  else if (progress !== undefined) wanted.push(programmed(object.kind, progress));
   const ours = wanted.map((condition) => {
     const elder = existing.find(({ type }) => type === condition.type);
     return {
@@ -107,6 +109,13 @@ function judged(kind: SmiObject['kind'], type: FaultyCondition, findings: readon
   }
   const message = [worst, ...others].map((d) => `${sentence(d)}.`).join(' ');
   return { type, status: faulty, reason: worst.code, message: clipped(message) };
+}
+
+const UNREADABLE = { reason: 'Unreadable', message: 'the object cannot be read and counts as absent' };
+
+/** Of what cannot be read nobody can say what it refers to. */
+function unknown(type: FaultyCondition): Wanted {
+  return { ...UNREADABLE, type, status: 'Unknown' };
 }
 
 /** An object that no sidecar has yet is not in force: `False` until it concerns one, and all of these have it. */

@@ -7,7 +7,14 @@ import type { Snapshot } from '../spec/snapshot.ts';
 import { SNAPSHOT_FIELDS, snapshotKey } from '../spec/snapshot-store.ts';
 import { Alarm } from './alarm.ts';
 import type { KubernetesApi } from './api.ts';
-import { type Condition, conditionOfFinding, type FaultyCondition, type Progress, sentence } from './conditions.ts';
+import {
+  type Condition,
+  conditionOfFinding,
+  type FaultyCondition,
+  type Progress,
+  sentence,
+  type StatusObject,
+} from './conditions.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { inParallel } from './in-parallel.ts';
 import { statusKey, StatusWriter } from './status-writer.ts';
@@ -23,13 +30,13 @@ export interface ReporterOptions {
   /** Which condition a finding makes faulty; undefined: none, it is an Event only. `conditionOfFinding` if not given. */
   readonly conditionOf?: (diagnostic: Diagnostic) => FaultyCondition | undefined;
   /** The conditions that an object had when it was last heard of. Without it each object is asked for once. */
-  readonly seen?: (object: SmiObject) => readonly Condition[] | undefined;
+  readonly seen?: (object: StatusObject) => readonly Condition[] | undefined;
 }
 
 /** All that there is to tell users at one moment. */
 export interface Report {
   readonly snapshot: Snapshot;
-  /** Everything that was found, `snapshot.unreadable` included. */
+  /** Everything that was found, `snapshot.remarks` included. */
   readonly diagnostics: readonly Diagnostic[];
   /** How far an object has got; undefined while that is not known. */
   readonly progress?: (object: SmiObject) => Progress | undefined;
@@ -67,10 +74,11 @@ export function reporter(options: ReporterOptions): Reporter {
 
   async function writeStatuses({ snapshot, diagnostics, progress }: Report, signal: AbortSignal): Promise<void> {
     const findings = Map.groupBy(diagnostics, ({ object }) => `${object.kind}/${object.namespace}/${object.name}`);
-    const objects = smiObjects(snapshot);
+    const objects = [...smiObjects(snapshot), ...snapshot.unreadable.values()];
     statuses.keep(new Set(objects.map(statusKey)));
     await inParallel(objects, WRITERS, async (object) => {
-      const laterMs = await statuses.write(object, findings.get(statusKey(object)) ?? [], progress?.(object), signal);
+      const got = 'unreadable' in object ? undefined : progress?.(object);
+      const laterMs = await statuses.write(object, findings.get(statusKey(object)) ?? [], got, signal);
       if (laterMs !== undefined) alarm.set(laterMs, signal);
     });
   }

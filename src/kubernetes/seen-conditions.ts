@@ -1,6 +1,5 @@
 import { Json } from '../spec/json.ts';
-import type { SmiObject } from '../spec/read.ts';
-import { type Condition, readConditions } from './conditions.ts';
+import { type Condition, readConditions, type StatusObject } from './conditions.ts';
 
 interface Seen {
   readonly kind: string;
@@ -27,7 +26,7 @@ export class SeenConditions {
     for (const raw of raws) this.upsert(kind, raw);
   }
 
-  of({ kind, metadata }: SmiObject): readonly Condition[] | undefined {
+  of({ kind, metadata }: StatusObject): readonly Condition[] | undefined {
     const seen = this.#seen.get(`${kind}/${metadata.namespace}/${metadata.name}`);
     return seen?.uid === metadata.uid ? seen.conditions : undefined;
   }

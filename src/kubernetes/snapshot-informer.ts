@@ -3,12 +3,12 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { type Watch, WatchSource } from '../base/watch.ts';
 import { Json } from '../spec/json.ts';
-import type { SmiObject, SnapshotKind } from '../spec/read.ts';
+import type { SnapshotKind } from '../spec/read.ts';
 import type { Snapshot } from '../spec/snapshot.ts';
 import { SnapshotStore } from '../spec/snapshot-store.ts';
 import type { KubernetesApi } from './api.ts';
 import { type WatchedKind, watchedKinds } from './kinds.ts';
-import type { Condition } from './conditions.ts';
+import type { Condition, StatusObject } from './conditions.ts';
 import { type ListWatchOptions, type ObjectSink, runListWatch } from './list-watch.ts';
 import { SeenConditions } from './seen-conditions.ts';
 
@@ -27,7 +27,7 @@ export interface SnapshotInformer {
   /** Undefined until every kind has been listed once: a Snapshot without the Services would drop live traffic. */
   readonly snapshots: Watch<Snapshot>;
   /** The conditions of an object when it was last heard of. No part of Snapshots: to write them must not make a new one. */
-  conditions(object: SmiObject): readonly Condition[] | undefined;
+  conditions(object: StatusObject): readonly Condition[] | undefined;
   /** Follows the API server until aborted; survives whatever happens to it. */
   run(signal: AbortSignal): Promise<void>;
 }

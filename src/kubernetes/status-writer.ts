@@ -3,9 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import type { Diagnostic } from '../base/diagnostic.ts';
 import type { Logger } from '../base/log.ts';
 import { Json } from '../spec/json.ts';
-import type { SmiObject } from '../spec/read.ts';
 import { type KubernetesApi, MERGE_PATCH } from './api.ts';
-import { type Condition, conditionsOf, type FaultyCondition, type Progress, readConditions } from './conditions.ts';
+import {
+  type Condition,
+  conditionsOf,
+  type FaultyCondition,
+  type Progress,
+  readConditions,
+  type StatusObject,
+} from './conditions.ts';
 import { isConflict, isInvalid, isNotFound } from './error.ts';
 import { pathOf, watchedKind } from './kinds.ts';
 
@@ -15,7 +21,7 @@ export interface StatusWriterOptions {
   readonly log: Logger;
   readonly conditionOf: (diagnostic: Diagnostic) => FaultyCondition | undefined;
   /** The conditions that an object had when it was last heard of; undefined: not known, the API server is asked. */
-  readonly seen?: (object: SmiObject) => readonly Condition[] | undefined;
+  readonly seen?: (object: StatusObject) => readonly Condition[] | undefined;
 }
 
 interface Written {
@@ -57,7 +63,7 @@ export class StatusWriter {
 
   /** Brings the conditions of one object up to date. Gives back a time when a write that was put off should be tried. */
   async write(
-    object: SmiObject,
+    object: StatusObject,
     findings: readonly Diagnostic[],
     progress: Progress | undefined,
     signal: AbortSignal,
@@ -83,7 +89,7 @@ export class StatusWriter {
     return undefined;
   }
 
-  async #read(object: SmiObject, signal: AbortSignal): Promise<Written | undefined> {
+  async #read(object: StatusObject, signal: AbortSignal): Promise<Written | undefined> {
     const seen = this.#options.seen?.(object);
     if (seen !== undefined) return { uid: object.metadata.uid, conditions: seen, atMs: -Infinity };
     try {
@@ -98,12 +104,12 @@ export class StatusWriter {
   }
 
   /** An object that is older than the CRD and not what it admits cannot be written at all: its Events have to do. */
-  #unwritable(object: SmiObject, error: unknown): true {
+  #unwritable(object: StatusObject, error: unknown): true {
     this.#options.log.warn('status is refused', { object: statusKey(object), error: String(error) });
     return true; // as good as written: the same would be refused again
   }
 
-  async #patch(object: SmiObject, conditions: readonly Condition[], signal: AbortSignal): Promise<boolean> {
+  async #patch(object: StatusObject, conditions: readonly Condition[], signal: AbortSignal): Promise<boolean> {
     const { uid } = object.metadata; // refuses to write into another object of the same name
     const body = { metadata: { uid }, status: { conditions } };
     const path = `${pathTo(object)}/status`;
@@ -120,11 +126,11 @@ export class StatusWriter {
   }
 }
 
-export function statusKey(object: Pick<SmiObject, 'kind' | 'metadata'>): string {
+export function statusKey(object: StatusObject): string {
   return `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`;
 }
 
-function pathTo(object: SmiObject): string {
+function pathTo(object: StatusObject): string {
   return pathOf(watchedKind(object.kind), object.metadata.namespace, object.metadata.name);
 }
 

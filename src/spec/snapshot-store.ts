@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Diagnostic } from '../base/diagnostic.ts';
+import { HUB_VERSIONS } from './convert.ts';
 import { Json } from './json.ts';
-import { readObject, type ReadHints, type SnapshotKind, type SnapshotObject } from './read.ts';
-import { emptySnapshot, type Snapshot } from './snapshot.ts';
+import { readMeta } from './read-meta.ts';
+import { readObject, type ReadHints, type SmiObject, type SnapshotKind, type SnapshotObject } from './read.ts';
+import { emptySnapshot, type Snapshot, type UnreadableObject } from './snapshot.ts';
 
-type MapField = Exclude<keyof Snapshot, 'unreadable'>;
+type MapField = Exclude<keyof Snapshot, 'unreadable' | 'remarks'>;
 
 /** Every kind that a Snapshot holds, and the map that holds it. */
 export const SNAPSHOT_FIELDS: Readonly<Record<SnapshotKind, MapField>> = {
@@ -33,6 +35,8 @@ interface Remarks {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly diagnostics: readonly Diagnostic[];
+  /** Undefined: it could be read, or is none of SMI. */
+  readonly unreadable: UnreadableObject | undefined;
 }
 
 /**
@@ -61,7 +65,8 @@ export class SnapshotStore {
     const { object, diagnostics } = readObject(raw, hints);
     if (object !== undefined && object.kind === kind) this.#set(kind, key, object);
     else this.#unset(kind, key);
-    this.#remark(`${kind}/${key}`, diagnostics.length === 0 ? undefined : { ...seen, diagnostics });
+    const unreadable = object === undefined ? unreadableObject(kind, raw) : undefined;
+    this.#remark(`${kind}/${key}`, diagnostics.length === 0 ? undefined : { ...seen, diagnostics, unreadable });
   }
 
   delete(kind: SnapshotKind, namespace: string, name: string): void {
@@ -92,7 +97,7 @@ export class SnapshotStore {
     this.#snapshot = {
       ...this.#snapshot,
       ...Object.fromEntries(this.#changed),
-      ...(this.#remarksChanged ? { unreadable: this.#allRemarks() } : {}),
+      ...(this.#remarksChanged ? { unreadable: this.#allUnreadable(), remarks: this.#allRemarks() } : {}),
     };
     this.#changed.clear();
     this.#remarksChanged = false;
@@ -129,9 +134,16 @@ export class SnapshotStore {
   #remark(id: string, remarks: Remarks | undefined): void {
     if (remarks === undefined) this.#remarksChanged = this.#remarks.delete(id) || this.#remarksChanged;
     else {
+      const elder = this.#remarks.get(id);
+      this.#remarksChanged ||= elder === undefined || !sameRemarks(elder, remarks);
       this.#remarks.set(id, remarks);
-      this.#remarksChanged = true;
     }
+  }
+
+  #allUnreadable(): Map<string, UnreadableObject> {
+    const found = new Map<string, UnreadableObject>();
+    for (const [id, { unreadable }] of this.#remarks) if (unreadable !== undefined) found.set(id, unreadable);
+    return found;
   }
 
   #allRemarks(): Diagnostic[] {
@@ -141,8 +153,26 @@ export class SnapshotStore {
 
 /** Whether two readings of one object differ in nothing but the resourceVersion. */
 function sameMeaning(a: SnapshotObject, b: SnapshotObject): boolean {
-  const plain = (object: SnapshotObject) => ({ ...object, metadata: { ...object.metadata, resourceVersion: '' } });
+  return isDeepStrictEqual(unversioned(a), unversioned(b));
+}
+
+function sameRemarks(a: Remarks, b: Remarks): boolean {
+  const plain = ({ uid, diagnostics, unreadable }: Remarks) => [
+    uid,
+    diagnostics,
+    unreadable && unversioned(unreadable),
+  ];
   return isDeepStrictEqual(plain(a), plain(b));
+}
+
+function unversioned<T extends Pick<SnapshotObject, 'metadata'>>(object: T): T {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: '' } };
+}
+
+function unreadableObject(kind: SnapshotKind, raw: unknown): UnreadableObject | undefined {
+  if (!HUB_VERSIONS.has(kind)) return undefined;
+  const metadata = readMeta(new Json(raw, '', []).at('metadata'));
+  return { kind: kind as SmiObject['kind'], metadata, unreadable: true };
 }
 
 interface Version {

@@ -1,5 +1,7 @@
 import type { Diagnostic } from '../base/diagnostic.ts';
 import type { EndpointSlice, Namespace, Pod, Service, ServiceAccount, WorkloadOwner } from './kubernetes.ts';
+import type { ObjectMeta } from './meta.ts';
+import type { SmiObject } from './read.ts';
 import type { HTTPRouteGroup, IdentityBinding, TCPRoute, TrafficSplit, TrafficTarget, UDPRoute } from './smi.ts';
 
 /**
@@ -21,11 +23,17 @@ export interface Snapshot {
   readonly tcpRoutes: ReadonlyMap<string, TCPRoute>;
   readonly udpRoutes: ReadonlyMap<string, UDPRoute>;
   readonly trafficSplits: ReadonlyMap<string, TrafficSplit>;
-  /**
-   * What was found while reading. Errors: objects that no validator admits (they came in before Weft) and that are
-   * therefore in no map and grant nothing. Warnings: fields without effect of objects that are in their map.
-   */
-  readonly unreadable: readonly Diagnostic[];
+  /** SMI objects that cannot be read (they came in before Weft): they are in no map and grant nothing. Key `kind/namespace/name`. */
+  readonly unreadable: ReadonlyMap<string, UnreadableObject>;
+  /** What was found while reading. Errors: why an object is in no map. Warnings: fields without effect of one that is. */
+  readonly remarks: readonly Diagnostic[];
+}
+
+/** What is known of an SMI object that is there and has no meaning. */
+export interface UnreadableObject {
+  readonly kind: SmiObject['kind'];
+  readonly metadata: ObjectMeta;
+  readonly unreadable: true;
 }
 
 export const emptySnapshot: Snapshot = {
@@ -41,5 +49,6 @@ export const emptySnapshot: Snapshot = {
   tcpRoutes: new Map(),
   udpRoutes: new Map(),
   trafficSplits: new Map(),
-  unreadable: [],
+  unreadable: new Map(),
+  remarks: [],
 };

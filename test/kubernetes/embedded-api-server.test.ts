@@ -140,6 +140,28 @@ test('embedded API server: the reporter’s conditions and Events are taken, and
   assert.deepEqual(events.items.map((e) => [e.reason, e.count]), [['SMI1202', 2]]); // prettier-ignore
 });
 
+test('embedded API server: an object that is older than the CRDs, and cannot be read, shows so in its status', async (t) => {
+  const { client, common, signal, run, create } = await started(t);
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io';
+  const openAPIV3Schema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const crd = (await client.api.call({ method: 'GET', path }, signal)) as { spec: { versions: object[] } };
+  for (const version of crd.spec.versions) Object.assign(version, { schema: { openAPIV3Schema } });
+  await client.api.call({ method: 'PUT', path, body: crd }, signal);
+  await create(SPLITS, split('90'));
+  await applyCrds({ ...common, crds: loadCrds() }, signal);
+  const informer = snapshotInformer(common);
+  run((signal) => informer.run(signal));
+  const snapshot = await until(informer.snapshots, (s) => s.unreadable.size > 0, signal);
+  const { report } = reporter({ ...common, leading: new WatchSource(true), instance: 'test' });
+  await report({ snapshot, diagnostics: snapshot.remarks }, signal);
+  const stored = (await client.api.call({ method: 'GET', path: `${SPLITS}/web` }, signal)) as {
+    spec: { backends: unknown };
+    status: { conditions: Condition[] };
+  };
+  assert.deepEqual(stored.spec.backends, [{ service: 'web-v1', weight: '90' }]);
+  assert.equal(stored.status.conditions.find(({ type }) => type === 'Accepted')?.reason, 'SMI0001');
+});
+
 test('embedded API server: a canary tool that GETs and PUTs without retry meets one status write per change, and no conflict', async (t) => {
   const { client, common, signal, run, create } = await started(t);
   for (const name of ['web', 'web-v1', 'web-v2']) {

@@ -86,6 +86,30 @@ test('reporter: each finding makes its condition faulty, with the code as reason
   assert.equal(conditions()?.[1]?.message, 'spec.backends[1].service: does not exist; fix: create it.');
 });
 
+test('reporter: an object that cannot be read says so in every condition', async (t) => {
+  const { server, clock, say, conditions, shown, snapshot, writes, report, signal } = await started(t);
+  server.put(WEB.path, split('web', '90').object);
+  const broken = { snapshot: snapshot(), diagnostics: snapshot().remarks, progress: () => ({ live: 1, of: 1 }) };
+  await report(broken, signal);
+  assert.deepEqual(shown(), [
+    'Accepted=False SMI0001',
+    'ResolvedRefs=Unknown Unreadable',
+    'Conflicted=Unknown Unreadable',
+    'Programmed=False Unreadable',
+  ]);
+  assert.match(
+    conditions()?.[0]?.message ?? '',
+    /spec\.backends\[0\]\.weight must be a number, is the text "90"; .*fix: correct/,
+  );
+  const before = writes();
+  await report(broken, signal);
+  assert.equal(writes(), before, 'once');
+  await clock.advance(1_000);
+  server.put(WEB.path, { ...WEB.object, status: server.get(WEB.path)?.['status'] });
+  await say();
+  assert.deepEqual(shown()?.slice(0, 3), ['Accepted=True Accepted', 'ResolvedRefs=True ResolvedRefs', 'Conflicted=False NoConflict']); // prettier-ignore
+});
+
 test('reporter: writes nothing when nothing changed, and looks at each object once', async (t) => {
   const { server, say, writes } = await started(t);
   await say(finding());

@@ -235,9 +235,9 @@ test('informer: an unreadable object is a finding, and nothing else is lost', as
   server.put(split('bad', '1').path, split('bad', '1').object);
   start();
   await eventually(() => informer.snapshots.current() !== undefined);
-  const { trafficSplits, unreadable } = informer.snapshots.current() ?? assert.fail();
+  const { trafficSplits, remarks } = informer.snapshots.current() ?? assert.fail();
   assert.deepEqual([...trafficSplits.keys()], ['shop/good']);
-  assert.deepEqual(unreadable.map((d) => `${d.code} ${d.object.name}`), ['SMI0001 bad']); // prettier-ignore
+  assert.deepEqual(remarks.map((d) => `${d.code} ${d.object.name}`), ['SMI0001 bad']); // prettier-ignore
 });
 
 test('informer: an object whose status alone changed makes no new snapshot', async (t) => {

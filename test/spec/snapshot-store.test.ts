@@ -75,20 +75,37 @@ test('snapshot store: an object that becomes unreadable disappears and says why,
   store.upsert(split('1'), { kind: 'TrafficSplit' });
   const broken = store.snapshot();
   assert.equal(broken.trafficSplits.size, 0);
-  assert.deepEqual(broken.unreadable.map((d) => `${d.code} ${d.object.name} ${d.path}`), ['SMI0001 web spec.backends[0].weight']); // prettier-ignore
+  assert.deepEqual(broken.remarks.map((d) => `${d.code} ${d.object.name} ${d.path}`), ['SMI0001 web spec.backends[0].weight']); // prettier-ignore
+  const known = [...broken.unreadable.entries()].map(([key, { kind, metadata }]) => [key, kind, metadata.name]);
+  assert.deepEqual(known, [['TrafficSplit/shop/web', 'TrafficSplit', 'web']], 'so that its status can say so');
   store.upsert(split(1), { kind: 'TrafficSplit' });
-  assert.deepEqual([store.snapshot().trafficSplits.size, store.snapshot().unreadable.length], [1, 0]);
+  const { trafficSplits, remarks, unreadable } = store.snapshot();
+  assert.deepEqual([trafficSplits.size, remarks.length, unreadable.size], [1, 0, 0]);
+});
+
+test('snapshot store: a status that is written into an unreadable object changes nothing', () => {
+  const store = new SnapshotStore();
+  const version = (resourceVersion: string, generation: number) => {
+    const object = split('1');
+    return { ...object, metadata: { ...(object['metadata'] as object), uid: 'u', resourceVersion, generation } };
+  };
+  store.upsert(version('1', 1), { kind: 'TrafficSplit' });
+  const before = store.snapshot();
+  store.upsert({ ...version('2', 1), status: { conditions: [] } }, { kind: 'TrafficSplit' });
+  assert.equal(store.snapshot(), before);
+  store.upsert(version('3', 2), { kind: 'TrafficSplit' });
+  assert.notEqual(store.snapshot(), before, 'conditions name the generation that they are about');
 });
 
 test('snapshot store: what is said about an object goes with it', () => {
   const store = new SnapshotStore();
   store.upsert(split('1'), { kind: 'TrafficSplit' });
-  assert.equal(store.snapshot().unreadable.length, 1);
+  assert.equal(store.snapshot().remarks.length, 1);
   store.delete('TrafficSplit', 'shop', 'web');
-  assert.equal(store.snapshot().unreadable.length, 0);
+  assert.equal(store.snapshot().remarks.length, 0);
   store.upsert(split('1'), { kind: 'TrafficSplit' });
   store.replace('TrafficSplit', []);
-  assert.equal(store.snapshot().unreadable.length, 0);
+  assert.equal(store.snapshot().remarks.length, 0);
 });
 
 test('snapshot store: an unreadable object of the same version is not read again', () => {

@@ -46,6 +46,50 @@ test('custom kind: an object that breaks its schema is 422 with one cause per fi
   ]);
 });
 
+test('custom kind: what an object had before its schema was made narrower stays until it is touched', async (t) => {
+  const { call } = await serve(t);
+  const items = { type: 'object', properties: { name: { type: 'string' }, size: { type: 'integer' } } };
+  const parts = { type: 'array', 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'], items };
+  const wide = { type: 'object', properties: { size: {}, list: { type: 'array', items: {} }, parts } };
+  const odd = { size: 'big', list: ['x', 1], parts: [{ name: 'a', size: -1 }, { name: 'b' }] };
+  for (const schema of [wide.properties.size, wide.properties.list.items]) {
+    Object.assign(schema, { 'x-kubernetes-preserve-unknown-fields': true });
+  }
+  await call('POST', CRDS, { body: gadgetCrd(wide) });
+  await call('POST', GADGETS, { body: gadget('a', odd) });
+  const narrow = structuredClone({ ...wide, required: ['size', 'color'] });
+  Object.assign(narrow.properties, { size: { type: 'integer' }, list: { type: 'array', items: { type: 'string' } } });
+  Object.assign(narrow.properties.parts.items.properties.size, { minimum: 0 });
+  const crd = `${CRDS}/gadgets.test.weft.dev`;
+  const resourceVersion = (await call('GET', crd)).body['metadata']?.['resourceVersion'];
+  const next = gadgetCrd(narrow);
+  const put = await call('PUT', crd, { body: { ...next, metadata: { ...next.metadata, resourceVersion } } });
+  assert.equal(put.code, 200, put.text);
+  const merge = (path: string, body: object) =>
+    call('PATCH', `${GADGETS}/a${path}`, { body, type: 'application/merge-patch+json' });
+  const status = await merge('/status', { status: { ready: true } });
+  assert.deepEqual([status.code, status.body['status']], [200, { ready: true }]);
+  assert.equal((await merge('', { metadata: { labels: { a: 'b' } } })).code, 200);
+  const causes = async (spec: object) => {
+    const { code, body } = await merge('', { spec });
+    assert.equal(code, 422, JSON.stringify(spec));
+    return (body['details']?.['causes'] as unknown as { field: string }[]).map(({ field }) => field);
+  };
+  assert.deepEqual(
+    await causes({ parts: [{ name: 'b' }, { name: 'a', size: -1 }] }),
+    ['spec.color'],
+    'unchanged members',
+  );
+  assert.deepEqual(await causes({ parts: [{ name: 'a', size: -2 }] }), ['spec.color', 'spec.parts[0].size']);
+  assert.deepEqual(
+    await causes({ list: ['x', 1, 'y'] }),
+    ['spec.color', 'spec.list[1]'],
+    'no keys, nothing to compare',
+  );
+  const created = await call('POST', GADGETS, { body: gadget('b', odd) });
+  assert.equal(created.code, 422, 'what is new is judged as a whole');
+});
+
 test('custom kind: spec counts generations, status has its own door', async (t) => {
   const { call } = await serve(t);
   await call('POST', CRDS, { body: gadgetCrd(SPEC) });

@@ -94,9 +94,9 @@ function customStrategy(
     ]),
   );
   return {
-    validate(object) {
+    validate(object, _look, old) {
       const { metadata: _, ...rest } = object;
-      return validateValue(rest, schemas.get(versionOf(object)), resolve, '');
+      return validateValue(rest, schemas.get(versionOf(object)), resolve, '', old);
     },
     fields(object) {
       const fields = selectable.get(versionOf(object)) ?? [...selectable.values()][0] ?? [];

@@ -44,8 +44,8 @@ export interface Strategy {
   defaults?(object: JsonObject): void;
   prepareCreate?(object: ApiObject, look: Look, context: RequestContext): void;
   prepareUpdate?(object: ApiObject, old: ApiObject, look: Look, context: RequestContext): void;
-  /** Holds for every object, on create and update. */
-  validate?(object: ApiObject, look: Look): FieldError[];
+  /** Holds for every object, on create and (with the `old` one) update. */
+  validate?(object: ApiObject, look: Look, old?: ApiObject): FieldError[];
   validateUpdate?(object: ApiObject, old: ApiObject, look: Look): FieldError[];
   /** Takes what only one object can have (an address), at the last moment before the write. Changes the object. */
   claim?(object: ApiObject, old: ApiObject | undefined, look: Look): FieldError[];

@@ -87,7 +87,7 @@ async function attemptModify(
   const errors = [
     ...metadataErrors(kind, draft),
     ...immutableMetadataErrors(draft, old),
-    ...(kind.strategy.validate?.(draft, look) ?? []),
+    ...(kind.strategy.validate?.(draft, look, old) ?? []),
     ...(kind.strategy.validateUpdate?.(draft, old, look) ?? []),
   ];
   if (errors.length > 0) throw invalidObject(kind.group, kind.kind, name, errors);

@@ -12,12 +12,28 @@ import { isObject, type JsonObject, objectsOf, sameJson } from '../json.ts';
 import { formatProblem } from './formats.ts';
 import { memberSchema, type Resolve, resolved, type Schema } from './schema.ts';
 
-/** Checks a value against a structural schema; the messages are those of Kubernetes for custom resources. */
+/**
+ * Checks a value against a structural schema; the messages are those of Kubernetes for custom resources.
+ * @param old the value that stood there before, on an update: what is as it was is not at fault, so that an object that is
+ *   older than its schema can be changed elsewhere (Kubernetes: CRD validation ratcheting)
+ */
 export function validateValue(
   value: unknown,
   schema: Schema | undefined,
   resolve: Resolve,
   path: string,
+  old?: unknown,
+): FieldError[] {
+  const errors = errorsOf(value, schema, resolve, path, old);
+  return errors.length > 0 && old !== undefined && sameJson(value, old) ? [] : errors;
+}
+
+function errorsOf(
+  value: unknown,
+  schema: Schema | undefined,
+  resolve: Resolve,
+  path: string,
+  old: unknown,
 ): FieldError[] {
   const known = resolved(schema, resolve);
   if (known === undefined) return [];
@@ -30,8 +46,8 @@ export function validateValue(
   }
   if (typeof value === 'string') errors.push(...stringErrors(value, known, path));
   if (typeof value === 'number') errors.push(...numberErrors(value, known, path));
-  if (Array.isArray(value)) errors.push(...arrayErrors(value as unknown[], known, resolve, path));
-  else if (isObject(value)) errors.push(...objectErrors(value, known, resolve, path));
+  if (Array.isArray(value)) errors.push(...arrayErrors(value as unknown[], known, resolve, path, old));
+  else if (isObject(value)) errors.push(...objectErrors(value, known, resolve, path, old));
   errors.push(...logicErrors(value, known, resolve, path));
   return errors;
 }
@@ -104,7 +120,7 @@ function numberErrors(value: number, schema: Schema, path: string): FieldError[]
   return errors;
 }
 
-function arrayErrors(value: unknown[], schema: Schema, resolve: Resolve, path: string): FieldError[] {
+function arrayErrors(value: unknown[], schema: Schema, resolve: Resolve, path: string, old: unknown): FieldError[] {
   const errors: FieldError[] = [];
   if (schema.minItems !== undefined && value.length < schema.minItems) {
     errors.push(invalid(path, value.length, `${path} in body should have at least ${schema.minItems} items`));
@@ -117,8 +133,17 @@ function arrayErrors(value: unknown[], schema: Schema, resolve: Resolve, path: s
   if (listType === 'map') {
     errors.push(...duplicates(objectsOf(value), (item) => Object.fromEntries(keys.map((k) => [k, item[k]])), path));
   }
-  for (const [i, item] of value.entries()) errors.push(...validateValue(item, schema.items, resolve, `${path}[${i}]`));
+  for (const [i, item] of value.entries()) {
+    const before = listType === 'map' ? memberLike(item, old, keys) : undefined;
+    errors.push(...validateValue(item, schema.items, resolve, `${path}[${i}]`, before));
+  }
   return errors;
+}
+
+/** Only the members of a list with keys can be told apart. */
+function memberLike(item: unknown, old: unknown, keys: readonly string[]): JsonObject | undefined {
+  if (!isObject(item) || !Array.isArray(old)) return undefined;
+  return objectsOf(old).find((member) => keys.every((key) => sameJson(member[key], item[key])));
 }
 
 function duplicates<T>(items: readonly T[], identity: (item: T) => unknown, path: string): FieldError[] {
@@ -132,7 +157,8 @@ function duplicates<T>(items: readonly T[], identity: (item: T) => unknown, path
   });
 }
 
-function objectErrors(value: JsonObject, schema: Schema, resolve: Resolve, path: string): FieldError[] {
+function objectErrors(value: JsonObject, schema: Schema, resolve: Resolve, path: string, old: unknown): FieldError[] {
+  const before = isObject(old) ? old : {};
   const errors: FieldError[] = [];
   const at = (key: string) => (path === '' ? key : `${path}.${key}`);
   for (const key of schema.required ?? []) if (value[key] === undefined) errors.push(required(at(key)));
@@ -143,7 +169,7 @@ function objectErrors(value: JsonObject, schema: Schema, resolve: Resolve, path:
   if (schema.maxProperties !== undefined && count > schema.maxProperties)
     errors.push(tooMany(path, count, schema.maxProperties));
   for (const [key, member] of Object.entries(value)) {
-    errors.push(...validateValue(member, memberSchema(schema, key, resolve), resolve, at(key)));
+    errors.push(...validateValue(member, memberSchema(schema, key, resolve), resolve, at(key), before[key]));
   }
   return errors;
 }
