@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kubernetesClient } from '../../src/kubernetes/client.ts';
 import { type KubernetesApi, MERGE_PATCH } from '../../src/kubernetes/api.ts';
-import { isNotFound } from '../../src/kubernetes/error.ts';
+import { isConflict, isInvalid, isNotFound } from '../../src/kubernetes/error.ts';
 import { split } from '../spec/objects.ts';
 import { smiApiSteps } from './smi-api-steps.ts';
 import { webhooksFor } from './webhooks.ts';
@@ -10,7 +10,7 @@ import { webhooksFor } from './webhooks.ts';
 const kubeconfigPath = process.env.WEFT_TEST_KUBECONFIG;
 const skip =
   kubeconfigPath === undefined &&
-  'set WEFT_TEST_KUBECONFIG to a cluster without SMI resource definitions, and run this where its API server runs: it has to reach 127.0.0.1';
+  'set WEFT_TEST_KUBECONFIG to a disposable cluster, and run this where its API server runs: it has to reach 127.0.0.1';
 
 test('SMI API on a real API server: CRDs, conversion and admission', { skip }, async (t) => {
   const client = kubernetesClient({ kubeconfigPath: kubeconfigPath ?? '' });
@@ -55,21 +55,9 @@ test('SMI API on a real API server: CRDs, conversion and admission', { skip }, a
 
 const ACCEPTED = { type: 'Accepted', status: 'False', reason: 'SMI0001', message: 'a weight is a text' };
 
-/** A split with a text for a weight, as CRDs without schemas admit it. Gives back its path. */
+/** A split with a text for a weight, as a CRD without a schema admits it. Gives back its path. */
 async function splitFromBefore(api: KubernetesApi, namespace: string, signal: AbortSignal): Promise<string> {
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-  const versions = [{ name: 'v1alpha4', served: true, storage: true, schema }];
-  const names = { kind: 'TrafficSplit', plural: 'trafficsplits' };
-  const crd = {
-    apiVersion: 'apiextensions.k8s.io/v1',
-    kind: 'CustomResourceDefinition',
-    metadata: { name: 'trafficsplits.split.smi-spec.io' },
-    spec: { group: 'split.smi-spec.io', scope: 'Namespaced', names, versions },
-  };
-  await api.call(
-    { method: 'POST', path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', body: crd },
-    signal,
-  );
+  await defineWithoutSchema(api, signal);
   const path = `/apis/split.smi-spec.io/v1alpha4/namespaces/${namespace}/trafficsplits`;
   const body = { ...split('90'), metadata: { name: 'from-before' } };
   for (let tries = 1; ; tries++) {
@@ -77,8 +65,36 @@ async function splitFromBefore(api: KubernetesApi, namespace: string, signal: Ab
       await api.call({ method: 'POST', path, body }, signal);
       return `${path}/from-before`;
     } catch (error) {
-      if (!isNotFound(error) || tries === 50) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 200)); // the kind is served a moment later
+      // a definition is served a moment after it is stored
+      if (!(isNotFound(error) || isInvalid(error)) || tries === 50) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
+}
+
+/** Stored in v1alpha4 and without a schema: what another mesh, or nobody, checks. */
+async function defineWithoutSchema(api: KubernetesApi, signal: AbortSignal): Promise<void> {
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  const name = 'trafficsplits.split.smi-spec.io';
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  const versions = [{ name: 'v1alpha4', served: true, storage: true, schema }];
+  const names = { kind: 'TrafficSplit', plural: 'trafficsplits' };
+  const crd = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name },
+    spec: { group: 'split.smi-spec.io', scope: 'Namespaced', names, versions },
+  };
+  try {
+    await api.call({ method: 'POST', path, body: crd }, signal);
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+    const there = (await api.call({ method: 'GET', path: `${path}/${name}` }, signal)) as CustomResourceDefinition;
+    for (const version of there.spec.versions) Object.assign(version, { schema });
+    await api.call({ method: 'PUT', path: `${path}/${name}`, body: there }, signal);
+  }
+}
+
+interface CustomResourceDefinition {
+  readonly spec: { readonly versions: object[] };
 }
