@@ -1,6 +1,11 @@
 /** What a name in a TrafficSplit may mean. */
-export type ServiceName =
-  { readonly kind: 'service'; readonly namespace: string; readonly name: string } | { readonly kind: 'host' };
+export type ServiceName = OneService | { readonly kind: 'host' };
+
+interface OneService {
+  readonly kind: 'service';
+  readonly namespace: string;
+  readonly name: string;
+}
 
 /**
  * Reads `svc`, `svc.ns`, `svc.ns.svc` and `svc.ns.svc.<cluster domain>`, with or without a trailing dot, as clients

@@ -4,8 +4,12 @@ import { type FindPod, podFinder } from './pods.ts';
 import { type RequestToken, type ReviewToken, tokenRequester, tokenReviewer } from './tokens.ts';
 
 /** Where the API server is and who we are there. */
-export type KubernetesAccess =
-  { readonly kubeconfigPath: string } | { readonly kubeconfigText: string } | { readonly inCluster: true };
+export type KubernetesAccess = { readonly kubeconfigPath: string } | { readonly kubeconfigText: string } | InCluster;
+
+/** As a pod of the cluster, with what its kubelet mounts. */
+interface InCluster {
+  readonly inCluster: true;
+}
 
 /** What the rest of Weft needs of a cluster. The parts with a life of their own are made from `api`. */
 export interface KubernetesClient {

@@ -12,12 +12,17 @@ export interface CertificateFacts {
   /** Intermediates allowed below; undefined = no limit. */
   readonly pathLength: number | undefined;
   /** Bits of keyUsage (RFC 5280 4.2.1.3); undefined when the extension is absent. */
-  readonly usage:
-    { readonly digitalSignature: boolean; readonly certSign: boolean; readonly crlSign: boolean } | undefined;
+  readonly usage: KeyUsage | undefined;
   /** Purposes of extendedKeyUsage as OIDs; undefined when absent. */
   readonly purposes: readonly string[] | undefined;
   /** OIDs of critical extensions that nobody here understands, and of name constraints, which are not evaluated. */
   readonly notUnderstood: readonly string[];
+}
+
+interface KeyUsage {
+  readonly digitalSignature: boolean;
+  readonly certSign: boolean;
+  readonly crlSign: boolean;
 }
 
 const USER_ID = '0.9.2342.19200300.100.1.1';
@@ -88,7 +93,7 @@ function basicConstraints(value: DerNode | undefined): Pick<CertificateFacts, 'c
   return { ca, pathLength: length === undefined ? undefined : integer(length) };
 }
 
-function keyUsage(value: DerNode | undefined): CertificateFacts['usage'] {
+function keyUsage(value: DerNode | undefined): KeyUsage | undefined {
   if (value === undefined) return undefined;
   if (value.tag !== DER.bitString) throw new Error('certificate: keyUsage is no bit string');
   const bits = value.content[1] ?? 0;

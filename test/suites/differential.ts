@@ -172,11 +172,11 @@ function judgeStraight(
     else if (answers.some(isRefusal)) return isPlain(request) ? `request ${i} is broken to it` : undefined;
     else if (answers[i] !== undefined && answers[i].serial === undefined) {
       continue; // a method or target that it does not serve
-    } else if (answers[i - 1]?.status === REFUSED_UPGRADE)
+    } else if (answers[i - 1]?.status === REFUSED_UPGRADE) {
       return undefined; // it waits for another protocol
-    else if (entry === undefined && closed)
+    } else if (entry === undefined && closed) {
       return undefined; // it takes no more on this connection
-    else if (entry === undefined) return `request ${i} is none for it`;
+    } else if (entry === undefined) return `request ${i} is none for it`;
     else if (!entry.complete) return `request ${i} has no end for it`;
     else return `request ${i} is ${entry.method} with the body ${JSON.stringify(escape(entry.body))} for it`;
   }

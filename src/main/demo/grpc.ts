@@ -27,9 +27,9 @@ export async function serveGrpc(
       let status = '0';
       let reply = '';
       try {
-        if (method === undefined)
+        if (method === undefined) {
           status = '12'; // UNIMPLEMENTED
-        else reply = await method(Buffer.concat(chunks).subarray(5).toString());
+        } else reply = await method(Buffer.concat(chunks).subarray(5).toString());
       } catch {
         status = '14'; // UNAVAILABLE
       }

@@ -66,8 +66,8 @@ export class TimerWheel {
     this.#slots[index] = [];
     this.#size -= slot.length;
     for (const entry of slot) {
-      if (entry.at > tick)
-        this.#put(entry); // the wheel comes round once more before its time
+      // The wheel comes round once more before the time of some.
+      if (entry.at > tick) this.#put(entry);
       else entry.timer.visit(tick);
     }
   }

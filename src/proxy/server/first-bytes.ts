@@ -39,8 +39,8 @@ export function readFirst(socket: Socket, timers: TimerWheel, timeoutMs: number,
   socket.on('end', onLast);
   socket.on('close', detach);
   socket.on('error', ignore); // 'close' follows
-  if (socket.readableEnded)
-    process.nextTick(onLast); // a paused socket tells its end all the same
+  // A paused socket tells its end all the same.
+  if (socket.readableEnded) process.nextTick(onLast);
   else socket.resume();
 
   function onData(chunk: Buffer): void {
