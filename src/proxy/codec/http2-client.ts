@@ -116,7 +116,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
   onGoaway(lastStream: number): void {
     this.#leave();
     // RFC 9113 6.8: what is above was not and will not be looked at
-    for (const stream of [...this.#connection.streams.values()]) {
+    for (const stream of this.#connection.streams.list()) {
       if (stream.id > lastStream) stream.receiveReset(REFUSED_STREAM);
     }
     this.#finishWhenEmpty();

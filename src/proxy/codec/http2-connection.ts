@@ -8,6 +8,7 @@ import type { Section } from './http2-section.ts';
 import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
 import { SocketReader } from './socket-reader.ts';
+import { StreamTable } from './stream-table.ts';
 import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
 import { keepTrailers } from './trailers.ts';
@@ -47,7 +48,7 @@ export interface Http2Role {
 
 /** The frame machine of one HTTP/2 connection (RFC 9113): frames in and out, header blocks, windows, settings, floods. */
 export class Http2Connection {
-  readonly streams = new Map<number, Http2Stream>();
+  readonly streams = new StreamTable<Http2Stream>();
   sendWindow = h2.DEFAULT_WINDOW;
   peerInitialWindow = h2.DEFAULT_WINDOW;
   peerMaxStreams = Infinity;
@@ -425,7 +426,7 @@ export class Http2Connection {
         if (value > h2.MAX_WINDOW) return h2.FLOW_CONTROL_ERROR;
         const delta = value - this.peerInitialWindow;
         this.peerInitialWindow = value;
-        for (const stream of this.streams.values()) stream.sendWindow += delta;
+        for (const stream of this.streams.list()) stream.sendWindow += delta;
         return h2.NO_ERROR;
       }
       case h2.SETTINGS_MAX_FRAME_SIZE:
@@ -527,7 +528,7 @@ export class Http2Connection {
    * stream or frame. A socket that takes nothing any more is closed: what we would say could not be read.
    */
   #lookForStalled(): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.list()) {
       if (stream.quietLooks(this.#role.server) >= STALLED_LOOKS) this.streamError(stream, h2.CANCEL);
       if (this.gone) return;
     }
@@ -641,7 +642,7 @@ export class Http2Connection {
     stream.id = id;
     stream.sendWindow = this.peerInitialWindow;
     stream.receiveWindow = this.settings.initialWindowBytes;
-    this.streams.set(id, stream);
+    this.streams.add(stream);
   }
 
   forget(stream: Http2Stream): void {
@@ -674,8 +675,7 @@ export class Http2Connection {
     this.#stall.dispose();
     this.#held = EMPTY;
     this.#dataOf = undefined;
-    for (const stream of [...this.streams.values()])
-      stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
+    for (const stream of this.streams.list()) stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
     this.#role.onGone();
     // What is queued is still written; the peer's bytes are not read any more.
     if (this.#socket.writableLength > 0) this.#socket.destroySoon();
