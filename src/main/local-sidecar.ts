@@ -6,7 +6,7 @@ import type { SidecarCommand, SidecarContext } from '../local/runtime/options.ts
 export const WEFT = fileURLToPath(new URL('./weft.cjs', import.meta.url)).replace('/dist/src/main/', '/src/main/');
 
 /** Of Node. Part of the key of its compile cache, so whoever fills that needs the same. */
-const NODE_FLAGS: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=16'];
+const NODE_FLAGS: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=4'];
 
 /**
  * Fills the compile cache of the sidecars by loading their code once. A sidecar that has to compile by itself stays

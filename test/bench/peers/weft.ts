@@ -6,7 +6,7 @@ import { startReporting, stopAll } from '../processes.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..');
 /** As sidecars are started (main/local-sidecar.ts). */
-const NODE_FLAGS = ['--disable-sigusr1', '--max-semi-space-size=16'];
+const NODE_FLAGS = ['--disable-sigusr1', '--max-semi-space-size=4'];
 const version = () => ({ found: `on Node ${process.version}` });
 
 /** Everything on: identity, a split, policy `deny` with an HTTP rule by path and method, metrics. */
