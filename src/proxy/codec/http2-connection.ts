@@ -68,7 +68,8 @@ export class Http2Connection {
   readonly #heads = new Http2HeadWriter(this.#encoder);
   readonly #decoder = new HpackDecoder();
   readonly #listLimits: HpackLimits;
-  readonly #blocked = new Set<Http2Stream>();
+  /** In the order of their turns; no Set, for the reason of `StreamTable`. */
+  readonly #blocked: Http2Stream[] = [];
   readonly #stall: WheelTimer;
   /** Looks since the socket took anything, while it takes no more. */
   #stuckLooks = 0;
@@ -501,7 +502,17 @@ export class Http2Connection {
 
   /** A stream that has to wait for a window or for the socket. */
   block(stream: Http2Stream): void {
-    this.#blocked.add(stream);
+    if (stream.blocked) return;
+    stream.blocked = true;
+    this.#blocked.push(stream);
+  }
+
+  /** @returns whether it had to wait */
+  #release(stream: Http2Stream): boolean {
+    if (!stream.blocked) return false;
+    stream.blocked = false;
+    this.#blocked.splice(this.#blocked.indexOf(stream), 1);
+    return true;
   }
 
   /**
@@ -509,7 +520,7 @@ export class Http2Connection {
    * others, and what is small finds little before it.
    */
   #pumpAll(): void {
-    if (this.#blocked.size === 0 || this.gone) return;
+    if (this.#blocked.length === 0 || this.gone) return;
     for (let progress = true; progress && this.sendWindow > 0;) {
       progress = false;
       for (const stream of [...this.#blocked]) {
@@ -517,7 +528,7 @@ export class Http2Connection {
         if (!stream.pump(h2.MAX_FRAME_BYTES)) continue;
         progress = true;
         // Behind the others, who are first when the socket takes more
-        if (this.#blocked.delete(stream)) this.#blocked.add(stream);
+        if (this.#release(stream)) this.block(stream);
       }
     }
     this.#unblock();
@@ -541,8 +552,7 @@ export class Http2Connection {
     for (const stream of [...this.#blocked]) {
       if (stream.queued) continue;
       if (!this.writable()) return;
-      this.#blocked.delete(stream);
-      stream.unblocked();
+      if (this.#release(stream)) stream.unblocked();
     }
   }
 
@@ -646,7 +656,7 @@ export class Http2Connection {
   }
 
   forget(stream: Http2Stream): void {
-    this.#blocked.delete(stream);
+    this.#release(stream);
     if (stream.id !== 0 && !this.streams.delete(stream.id)) return;
     stream.forgotten();
     this.#role.onForgotten(stream);

@@ -30,6 +30,8 @@ export abstract class Http2Stream {
   id = 0;
   sendWindow = 0;
   receiveWindow = 0;
+  /** Whether it waits for a window or for the socket; the connection's to say. */
+  blocked = false;
   /** In a tunnel both directions live on after the other's end. */
   protected tunnel = false;
   protected readonly connection: Http2Connection;

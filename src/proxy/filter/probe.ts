@@ -26,19 +26,19 @@ export function probePort({
     const { host, port } = exchange.destination!;
     const timer = timers.timer(() => end(new ProxyError('NO_IDENTITY', 'a probe that does not end')));
     const end = (error: ProxyError) => {
-      timer.clear();
+      timer.dispose();
       refuseWith(exchange, error);
     };
     timer.set(limits.detectTimeoutMs);
     exchange.stream.events = {
       onData: () => end(new ProxyError('NO_IDENTITY', 'a probe may open a connection, not use it')),
       onEnd() {
-        timer.clear();
+        timer.dispose();
         exchange.stream.sendEnd();
         exchange.finish(undefined);
       },
       onError(error) {
-        timer.clear();
+        timer.dispose();
         exchange.finish(error);
       },
       onWritable() {},

@@ -55,7 +55,7 @@ export function connector(options: ConnectOptions): Connect {
     function finish(result: Socket | ProxyError): void {
       if (finished) return;
       finished = true;
-      timer.clear();
+      timer.dispose();
       socket.removeListener('connect', onConnect);
       socket.removeListener('error', onError);
       if (result === socket) return done(result);

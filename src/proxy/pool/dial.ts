@@ -117,7 +117,7 @@ function handshake(
     done(new ProxyError(code, `the sidecar at ${name} ${what}`, { cause }));
   }
   function settle(): void {
-    timer.clear();
+    timer.dispose();
     secured.removeListener('secureConnect', onSecure);
     secured.removeListener('readable', onReadable);
     secured.removeListener('error', onError);

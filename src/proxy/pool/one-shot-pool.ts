@@ -1,3 +1,4 @@
+import { Roster } from '../../base/roster.ts';
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import { cancelledError, type Dial, type Pool, type PoolState, type Waiter } from './pool.ts';
@@ -7,7 +8,7 @@ export class OneShotPool implements Pool {
   readonly #name: string;
   readonly #dial: Dial;
   readonly #maxConnections: number;
-  readonly #open = new Set<ClientConnection>();
+  readonly #open = new Roster<ClientConnection>();
   stale = 0;
   closed = false;
   #dialling = 0;
@@ -38,8 +39,8 @@ export class OneShotPool implements Pool {
         result.destroy();
         return waiter.onNoConnection(cancelledError());
       }
-      this.#open.add(result);
-      result.onChange = () => this.#open.delete(result); // called when the socket is closed
+      const entry = this.#open.add(result);
+      result.onChange = () => this.#open.delete(entry); // called when the socket is closed
       waiter.onConnection(result);
     });
   }
@@ -51,7 +52,7 @@ export class OneShotPool implements Pool {
   }
 
   destroy(): void {
-    for (const connection of [...this.#open]) connection.destroy();
+    for (const connection of this.#open) connection.destroy();
   }
 
   get empty(): boolean {

@@ -57,7 +57,7 @@ export function readFirst(socket: Socket, timers: TimerWheel, timeoutMs: number,
     handOn();
   }
   function detach(): void {
-    timer.clear();
+    timer.dispose();
     socket.removeListener('data', onData);
     socket.removeListener('end', onLast);
     socket.removeListener('close', detach);

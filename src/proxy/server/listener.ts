@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { Roster } from '../../base/roster.ts';
 import { canonicalAddress } from '../destination.ts';
 import { KEEP_ALIVE_MS } from '../pool/connect.ts';
 
@@ -37,7 +38,7 @@ export interface ListenOptions {
 
 /** @throws Error that names the listener and what is wrong, when the socket cannot be opened */
 export async function listen({ kind, at, maxConnections, reusePort, onConnection }: ListenOptions): Promise<Listener> {
-  const sockets = new Set<Socket>();
+  const sockets = new Roster<Socket>();
   const server = createServer({
     allowHalfOpen: true, // a client that has sent its request may close its half and still read
     noDelay: true,
@@ -46,8 +47,8 @@ export async function listen({ kind, at, maxConnections, reusePort, onConnection
   });
   server.maxConnections = maxConnections;
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+    const entry = sockets.add(socket);
+    socket.once('close', () => sockets.delete(entry));
     onConnection(socket);
   });
   await opened(server, kind, at, reusePort);

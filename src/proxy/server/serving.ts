@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Roster } from '../../base/roster.ts';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http1Server } from '../codec/http1-server.ts';
 import { http2Server } from '../codec/http2-server.ts';
@@ -16,7 +17,7 @@ export interface ServingOptions {
 /** Accepted connections that speak HTTP, from accept to close; so that a drain finds them all. */
 export class Serving {
   readonly #options: ServingOptions;
-  readonly #connections = new Set<ServerConnection>();
+  readonly #connections = new Roster<ServerConnection>();
   readonly #memo = new Http1Memo();
   readonly #explicitMemo = new Http1Memo();
   #draining = false;
@@ -44,8 +45,8 @@ export class Serving {
   }
 
   #keep(connection: ServerConnection): void {
-    this.#connections.add(connection);
-    void connection.closed.then(() => this.#connections.delete(connection));
+    const entry = this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(entry));
     if (this.#draining) connection.drain();
   }
 
