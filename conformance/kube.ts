@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type AgentOptions, type RequestOptions } from 'node:https';
 import { PassThrough } from 'node:stream';
-import { Exec, KubeConfig } from '@kubernetes/client-node';
+import type { Exec } from '@kubernetes/client-node';
 
 export interface KubeObject {
   readonly apiVersion: string;
@@ -56,13 +56,13 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The Kubernetes API as the suite needs it: JSON over HTTPS with exact status codes, and exec. */
 export class Kube {
-  readonly #config: KubeConfig;
+  readonly #exec: Exec;
   readonly #options: RequestOptions;
   readonly #agent: Agent | HttpAgent;
   readonly #server: URL;
 
-  private constructor(config: KubeConfig, server: URL, options: RequestOptions) {
-    this.#config = config;
+  private constructor(exec: Exec, server: URL, options: RequestOptions) {
+    this.#exec = exec;
     this.#server = server;
     this.#options = options;
     const limits = { keepAlive: true, maxSockets: 16 };
@@ -72,6 +72,8 @@ export class Kube {
 
   /** Reads a kubeconfig (its text); the current context is used. */
   static async connect(kubeconfig: string): Promise<Kube> {
+    // Loaded only now: it is 2,700 modules, which cost whoever looks at the cases a second.
+    const { Exec, KubeConfig } = await import('@kubernetes/client-node');
     const config = new KubeConfig();
     config.loadFromString(kubeconfig);
     const cluster = config.getCurrentCluster();
@@ -79,7 +81,7 @@ export class Kube {
     const options: RequestOptions = {};
     await config.applyToHTTPSOptions(options as never);
     delete options.agent;
-    return new Kube(config, new URL(cluster.server), options);
+    return new Kube(new Exec(config), new URL(cluster.server), options);
   }
 
   close(): void {
@@ -181,7 +183,7 @@ export class Kube {
     const stderr = new PassThrough();
     let errors = '';
     stderr.on('data', (chunk) => (errors = (errors + String(chunk)).slice(-2000)));
-    const socket = await new Exec(this.#config).exec(
+    const socket = await this.#exec.exec(
       namespace,
       pod,
       container,

@@ -35,6 +35,8 @@ const STABLE_POLL_MS = 700;
 const GLANCE_ALPHA = 0.001;
 const GLANCE_SHARE_REQUESTS = 100;
 const GLANCE_REQUESTS = 30;
+/** Where all requests shall have the same end, so many share a connection. */
+const PER_CONNECTION = 10;
 /** A band is judged from so many, where the case does not say. */
 const SHARE_REQUESTS = 1000;
 
@@ -196,6 +198,7 @@ export class Lab {
     const headers = [...(traffic.headers ?? []), ...(traffic.forged === true ? this.#forged() : [])];
     const { method, path, paths, bytes, concurrency, reuse, direct, tunnel } = traffic;
     const count = traffic.count ?? (isShares(traffic) ? SHARE_REQUESTS : undefined);
+    const perConnection = mayShareConnections(traffic) ? PER_CONNECTION : undefined;
     return {
       protocol,
       host,
@@ -205,7 +208,7 @@ export class Lab {
       ...(authority === undefined ? {} : { authority }),
       ...(headers.length === 0 ? {} : { headers }),
       ...Object.fromEntries(
-        Object.entries({ method, path, paths, bytes, count, concurrency, reuse, direct, tunnel }).filter(
+        Object.entries({ method, path, paths, bytes, count, concurrency, reuse, perConnection, direct, tunnel }).filter(
           ([, value]) => value !== undefined,
         ),
       ),
@@ -365,6 +368,14 @@ export class Lab {
       value.replaceAll('{namespace}', namespace).replaceAll('{serviceAccount}', 'a'),
     ]);
   }
+}
+
+/**
+ * Requests that fall on the backends by chance have a connection each: a mesh that splits by connection fails the cases
+ * about that, not every share. TCP is judged by connection.
+ */
+function mayShareConnections({ is, protocol = 'http1' }: Traffic): boolean {
+  return typeof is === 'object' && 'each' in is && protocol === 'http1';
 }
 
 function isShares({ is }: Traffic): boolean {

@@ -31,8 +31,9 @@ export interface Call {
   readonly concurrency?: number;
   /** Pause between the requests of one worker, milliseconds. */
   readonly pauseMs?: number;
-  /** Each worker keeps its connection; otherwise each request has a new one. */
+  /** Each worker keeps its connection; otherwise each request has a new one, or so many share one. */
   readonly reuse?: boolean;
+  readonly perConnection?: number;
   /** Ignores the proxy setting. */
   readonly direct?: boolean;
   /** HTTP/1.1 through CONNECT instead of an absolute-form target, where there is a proxy setting. */

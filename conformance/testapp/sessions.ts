@@ -19,11 +19,22 @@ export interface Session {
 
 const DEFAULT_TIMEOUT_MS = 5000;
 
-/** Connects as an app would: by proxy settings where there are some, directly otherwise. */
-export async function openSession(call: Call, proxy: HostPort | undefined): Promise<Session | Answer> {
+/**
+ * Connects as an app would: by proxy settings where there are some, directly otherwise, then to `address` if the name
+ * has been looked up already.
+ */
+export async function openSession(
+  call: Call,
+  proxy: HostPort | undefined,
+  address = call.host,
+): Promise<Session | Answer> {
   const through = call.direct === true ? undefined : proxy;
   const absolute = call.protocol === 'http1' && through !== undefined && call.tunnel !== true;
-  const connecting = absolute ? dial(through) : through === undefined ? dial(call) : dialThrough(through, call);
+  const connecting = absolute
+    ? dial(through)
+    : through === undefined
+      ? dial({ host: address, port: call.port })
+      : dialThrough(through, call);
   try {
     const socket = await withDeadline(connecting, call.timeoutMs ?? DEFAULT_TIMEOUT_MS, (late) => late.destroy());
     if (call.protocol === 'http2' || call.protocol === 'grpc') return openHttp2(call, socket, askWithDeadline);

@@ -38,6 +38,14 @@ function call(protocol: Protocol, more: Partial<Call> = {}): Call {
 
 const PROTOCOLS = ['http1', 'http2', 'grpc', 'websocket', 'tcp', 'tcp-first'] as const;
 
+test('testapp: as many requests as are asked for share a connection', async () => {
+  const request = call('http1', { count: 10, concurrency: 2, perConnection: 3 });
+  const before = proxy.connections;
+  const { sent } = await send(request, proxy.at, never);
+  assert.equal(sent, 10);
+  assert.equal(proxy.connections - before, 4); // each of the two has five requests: three, then two
+});
+
 for (const through of ['directly', 'by proxy settings'] as const)
   for (const protocol of PROTOCOLS)
     for (const reuse of [false, true])

@@ -215,12 +215,14 @@ function drive(websocket: WebSocket, started: Stored, mesh: ModelMesh, world: Wo
 
 function sendAll(mesh: ModelMesh, pod: Stored, call: Call): CallResult {
   const tallies = new Map<string, Tally>();
-  const kept = Array.from({ length: call.concurrency ?? 1 }, () => ({}));
+  const workers = call.concurrency ?? 1;
+  const kept: object[] = [];
+  const perConnection = call.reuse === true ? Infinity : (call.perConnection ?? 1);
   const count = call.count ?? 1;
   for (let i = 0; i < count; i++) {
     const path = call.paths?.[i % call.paths.length];
-    const connection = call.reuse === true ? (kept[i % kept.length] ?? {}) : {};
-    const answer = { ...mesh.ask(pod, call, connection, path), ...(path === undefined ? {} : { path }) };
+    if (Math.floor(i / workers) % perConnection === 0) kept[i % workers] = {};
+    const answer = { ...mesh.ask(pod, call, kept[i % workers] ?? {}, path), ...(path === undefined ? {} : { path }) };
     const key = JSON.stringify(answer);
     tallies.set(key, { answer, count: (tallies.get(key)?.count ?? 0) + 1 });
   }
