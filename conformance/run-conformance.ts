@@ -175,19 +175,20 @@ export async function schedule<Result>(
   play: (subject: Case, targets: readonly string[]) => Promise<Result>,
 ): Promise<Result[]> {
   const pending = [...cases];
+  const needs = new Map(cases.map((subject) => [subject, targetsOf(subject)]));
   const free = [...targets];
   const results: Result[] = [];
   let wake: (() => void)[] = [];
   const worker = async () => {
     while (pending.length > 0) {
-      const index = pending.findIndex((subject) => targetsOf(subject) <= free.length);
+      const index = pending.findIndex((subject) => (needs.get(subject) ?? 0) <= free.length);
       if (index < 0) {
         await new Promise<void>((resolve) => wake.push(resolve));
         continue;
       }
       const [subject] = pending.splice(index, 1);
       if (subject === undefined) return;
-      const mine = free.splice(0, targetsOf(subject));
+      const mine = free.splice(0, needs.get(subject));
       try {
         results.push(await play(subject, mine));
       } finally {

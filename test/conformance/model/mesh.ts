@@ -74,7 +74,7 @@ export class ModelMesh {
   }
 
   #route(from: Stored, { host, port }: Call, request: ModelRequest, connection: ModelConnection): Route | Answer {
-    const pod = this.#world.list('Pod').find((candidate) => addressOf(candidate) === host);
+    const pod = isAddress(host) ? this.#world.list('Pod').find((each) => addressOf(each) === host) : undefined;
     if (pod !== undefined) return { pod, port };
     const root = this.#service(from, host);
     if (root === undefined) return { error: 'dns' };
@@ -88,9 +88,9 @@ export class ModelMesh {
   }
 
   #service(from: Stored, host: string): Stored | undefined {
-    const byAddress = this.#world.list('Service').find((service) => addressOf(service) === host);
+    if (isAddress(host)) return this.#world.list('Service').find((service) => addressOf(service) === host);
     const [name = '', namespace = from.metadata.namespace] = host.split('.');
-    return byAddress ?? this.#world.get('Service', namespace, name);
+    return this.#world.get('Service', namespace, name);
   }
 
   /** The Service whose endpoints take the request: the root itself unless a split takes it; undefined if nobody can. */
@@ -151,6 +151,10 @@ export class ModelMesh {
       ? undefined
       : denial(call, request);
   }
+}
+
+function isAddress(host: string): boolean {
+  return /^[\d.]+$/.test(host);
 }
 
 /** conformance/capabilities/weft.yaml, bypass */

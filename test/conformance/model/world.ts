@@ -19,7 +19,7 @@ export class World {
     return this.#objects.get(World.key(kind, namespace, name));
   }
 
-  list(kind: string, namespace?: string): Stored[] {
+  list(kind: string, namespace?: string): readonly Stored[] {
     const key = `${kind} ${namespace ?? '*'}`;
     let list = this.#lists.get(key);
     if (list === undefined) {
@@ -28,7 +28,7 @@ export class World {
       );
       this.#lists.set(key, list);
     }
-    return [...list];
+    return list;
   }
 
   put(object: KubeObject): Stored {
