@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
-import type { CaseResult, Report } from '../../conformance/report.ts';
+import type { Report } from '../../conformance/report.ts';
 import { judgeFault, type FaultName } from '../conformance/faults.ts';
 import type { Edit } from './broken-checkout.ts';
 import { judgeCopy } from './judge-copy.ts';
+import { chosenOf, failedOf, runJudging } from './judging.ts';
 import { MESH_FAULTS } from './mesh-faults.ts';
 
 // npm run selftest -- [--keep DIR] [fault ...]
@@ -12,34 +13,24 @@ import { MESH_FAULTS } from './mesh-faults.ts';
 const MOST_MS = 10 * 60_000;
 
 const { values, positionals } = parseArgs({ options: { keep: { type: 'string' } }, allowPositionals: true });
-const unknown = positionals.filter((name) => !(name in MESH_FAULTS));
-if (unknown.length > 0)
-  throw new Error(`no fault ${unknown.join(', ')}; there are ${Object.keys(MESH_FAULTS).join(', ')}`);
-const faults = (positionals.length > 0 ? positionals : Object.keys(MESH_FAULTS)) as FaultName[];
+const faults = chosenOf(positionals, Object.keys(MESH_FAULTS) as FaultName[], 'fault');
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-try {
-  process.exitCode = (await judgeAll()) ? 0 : 1;
-} catch (error) {
-  if (!interrupted.signal.aborted) throw error;
-  process.exitCode = 130;
-}
+await runJudging(judgeAll);
 
 /** Whether every fault was found for what it is. */
-async function judgeAll(): Promise<boolean> {
-  const unbroken = await conformanceOf('unbroken', []);
+async function judgeAll(signal: AbortSignal): Promise<boolean> {
+  const unbroken = await conformanceOf('unbroken', [], signal);
   console.log(line('unbroken', unbroken, 'for comparison'));
   const excused = new Set(failedOf(unbroken).map(({ id }) => id));
   if (excused.size > 0) console.log(`  left out of what follows, because they fail without a fault: ${list(excused)}`);
   let found = 0;
-  for (const fault of faults) if (await judgeOne(fault, excused)) found++;
+  for (const fault of faults) if (await judgeOne(fault, excused, signal)) found++;
   console.log(`${found} of ${faults.length} faults were found by exactly the groups of cases that they break`);
   return found === faults.length;
 }
 
-async function judgeOne(fault: FaultName, excused: ReadonlySet<string>): Promise<boolean> {
-  const report = await conformanceOf(fault, MESH_FAULTS[fault] ?? []);
+async function judgeOne(fault: FaultName, excused: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
+  const report = await conformanceOf(fault, MESH_FAULTS[fault] ?? [], signal);
   const cases = report.cases.filter(({ id }) => !excused.has(id));
   const { blind, unrelated } = judgeFault(fault, { ...report, cases });
   const ids = Object.values(unrelated).flat();
@@ -52,9 +43,9 @@ async function judgeOne(fault: FaultName, excused: ReadonlySet<string>): Promise
   return right;
 }
 
-function conformanceOf(name: string, edits: readonly Edit[]): Promise<Report> {
+function conformanceOf(name: string, edits: readonly Edit[], signal: AbortSignal): Promise<Report> {
   const times = { propagationSeconds: 6, stableSeconds: 1, mostMs: MOST_MS };
-  return judgeCopy({ name, edits, keep: values.keep, ...times, signal: interrupted.signal });
+  return judgeCopy({ name, edits, keep: values.keep, ...times, signal });
 }
 
 function line(name: string, { cases, seconds }: Report, verdict: string): string {
@@ -62,10 +53,6 @@ function line(name: string, { cases, seconds }: Report, verdict: string): string
   const passed = cases.filter(({ outcome }) => outcome === 'passed').length;
   const counts = `${String(passed).padStart(3)} passed ${String(failed).padStart(3)} failed`;
   return `${name.padEnd(22)} ${counts} in ${String(Math.round(seconds)).padStart(4)} s  ${verdict}`;
-}
-
-function failedOf({ cases }: Pick<Report, 'cases'>): CaseResult[] {
-  return cases.filter(({ outcome }) => outcome === 'failed');
 }
 
 function list(names: Iterable<string>): string {

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import type { Report } from '../../conformance/report.ts';
 import { editOfLine } from './broken-checkout.ts';
 import { judgeCopy, NoReport } from './judge-copy.ts';
+import { chosenOf, failedOf, runJudging } from './judging.ts';
 import { MUTANTS, type Mutant } from './mutant-list.ts';
 import { readTable, writeTable } from './mutant-table.ts';
 
@@ -23,26 +24,21 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 });
-const unknown = positionals.filter((name) => !MUTANTS.some((mutant) => mutant.name === name));
-if (unknown.length > 0)
-  throw new Error(`no mutant ${unknown.join(', ')}; there are ${MUTANTS.map(({ name }) => name).join(', ')}`);
-const chosen = MUTANTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+const names = chosenOf(
+  positionals,
+  MUTANTS.map(({ name }) => name),
+  'mutant',
+);
+const chosen = MUTANTS.filter(({ name }) => names.includes(name));
 for (const mutant of MUTANTS) editOfLine(mutant); // an error in the list is better known before an hour has passed
 
-const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
-try {
-  process.exitCode = (await judgeAll()) ? 0 : 1;
-} catch (error) {
-  if (!interrupted.signal.aborted) throw error;
-  process.exitCode = 130;
-}
+await runJudging(judgeAll);
 
 /** Whether every mutant was noticed. */
-async function judgeAll(): Promise<boolean> {
+async function judgeAll(signal: AbortSignal): Promise<boolean> {
   const until = Date.now() + Number(values.seconds) * 1000;
-  const unbroken = values.trust ? undefined : await played('unbroken', [], firstOf(chosen));
-  const excused = new Set(failedOf(unbroken));
+  const unbroken = values.trust ? undefined : await played('unbroken', [], firstOf(chosen), signal);
+  const excused = new Set(unbroken === undefined ? [] : idsOf(unbroken));
   if (excused.size > 0) console.log(`do not count, because they fail without a fault: ${[...excused].join(', ')}`);
   let unnoticed = 0;
   for (const mutant of chosen) {
@@ -51,7 +47,7 @@ async function judgeAll(): Promise<boolean> {
       continue;
     }
     const began = performance.now();
-    const caught = await whoNotices(mutant, excused);
+    const caught = await whoNotices(mutant, excused, signal);
     if (caught.length === 0) unnoticed++;
     const seconds = Math.round((performance.now() - began) / 1000);
     console.log(`${mutant.name.padEnd(34)} ${String(seconds).padStart(4)} s  ${caught.join(', ') || 'NOBODY NOTICED'}`);
@@ -60,9 +56,9 @@ async function judgeAll(): Promise<boolean> {
   return unnoticed === 0;
 }
 
-async function whoNotices(mutant: Mutant, excused: ReadonlySet<string>): Promise<string[]> {
+async function whoNotices(mutant: Mutant, excused: ReadonlySet<string>, signal: AbortSignal): Promise<string[]> {
   const noticed = async (cases: readonly string[]) => {
-    const failed = failedOf(await played(mutant.name, [mutant], cases));
+    const failed = idsOf(await played(mutant.name, [mutant], cases, signal));
     return failed.filter((id) => !excused.has(id));
   };
   const caught = await noticed(mutant.first);
@@ -70,20 +66,25 @@ async function whoNotices(mutant: Mutant, excused: ReadonlySet<string>): Promise
 }
 
 /** Plays these cases, or all, on a mesh with these faults. A mesh that does not come up is noticed by whoever waits for it. */
-async function played(name: string, faults: readonly Mutant[], cases: readonly string[]): Promise<Report | undefined> {
+async function played(
+  name: string,
+  faults: readonly Mutant[],
+  cases: readonly string[],
+  signal: AbortSignal,
+): Promise<Report> {
   const args = ['--parallel', '6', ...(cases.length === 0 ? [] : ['--filter', cases.join(',')])];
   const edits = faults.map(editOfLine);
   const times = { propagationSeconds: 5, stableSeconds: 1, mostMs: MOST_MS };
   try {
-    return await judgeCopy({ name, edits, ...times, args, signal: interrupted.signal });
+    return await judgeCopy({ name, edits, ...times, args, signal });
   } catch (error) {
     if (error instanceof NoReport && faults.length > 0) console.log(`${name}: ${error.message}`);
     throw error;
   }
 }
 
-function failedOf(report: Report | undefined): string[] {
-  return (report?.cases ?? []).filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
+function idsOf(report: Report): string[] {
+  return failedOf(report).map(({ id }) => id);
 }
 
 function firstOf(mutants: readonly Mutant[]): string[] {
