@@ -72,10 +72,10 @@ function compileOutbound(
   { random, clock }: ProxyOptions,
   shared: Shared,
 ): OutboundState {
-  const { registry, book, compiled, guard, limits, upstreams, instance, stripped, unknown } = shared;
+  const { registry, compiled, guard, limits, upstreams, instance, stripped, unknown } = shared;
   const recorded = recordOutbound(shared.recording, unknown);
   if (config === undefined) return { directory: undefined, handle: stack([recorded], notConfigured) };
-  const directory = buildDirectory(config, { registry, random, book, compiled });
+  const directory = buildDirectory(config, { registry, compiled });
   const handle = stack(
     [
       recorded, // outermost: what is refused below is counted too

@@ -12,17 +12,16 @@ import { configOf, endpointsResource, serviceResource } from '../discovery/fixtu
 function follower() {
   const registry = new EndpointRegistry();
   const random = seeded(1);
-  const parts = { registry, random, book: new TrafficBook() };
-  const compiled = new CompiledServices(parts);
-  let directory = buildDirectory(new Map(), { ...parts, compiled });
+  const compiled = new CompiledServices({ registry, random, book: new TrafficBook() });
+  let directory = buildDirectory(new Map(), { registry, compiled });
   return {
     registry,
     follow(config: ProxyConfig) {
-      directory = buildDirectory(config, { ...parts, compiled });
+      directory = buildDirectory(config, { registry, compiled });
       registry.commit();
     },
     refuse(config: ProxyConfig) {
-      buildDirectory(config, { ...parts, compiled });
+      buildDirectory(config, { registry, compiled });
       registry.rollback();
     },
     port(name: string) {

@@ -1,11 +1,11 @@
 import type { Random } from '../../base/random.ts';
-import type { EndpointsResource, ServiceResource } from '../../mesh/resources.ts';
+import type { Endpoint, EndpointsResource, PortProtocol, ServiceResource } from '../../mesh/resources.ts';
 import type { LiveEndpoint } from '../balance/live-endpoint.ts';
 import { p2c, type Balancer } from '../balance/p2c.ts';
 import type { EndpointRegistry } from '../balance/registry.ts';
 import { formatDestination } from '../destination.ts';
 import type { TrafficBook } from '../traffic-book.ts';
-import { routedPort, type RoutedPort } from './router.ts';
+import { directPort, routedPort, type RoutedPort } from './router.ts';
 
 export interface CompiledServicesOptions {
   readonly registry: EndpointRegistry;
@@ -62,6 +62,14 @@ export class CompiledServices {
     const compiled = this.#compile(service, balancerOf);
     this.#services.set(service, compiled);
     return compiled;
+  }
+
+  /** A port with one endpoint that is called directly, by its address. @param endpoints the key that its traffic is counted by */
+  direct(endpoint: Endpoint, endpoints: string, protocol: PortProtocol): RoutedPort {
+    const { registry, random, book } = this.#options;
+    const port = directPort(endpoints, protocol);
+    const only = p2c([registry.find(endpoint)], random);
+    return routedPort(port.owner, port, { book, balancer: () => only });
   }
 
   #compile(service: ServiceResource, balancerOf: (endpoints: string) => Balancer): Compiled {

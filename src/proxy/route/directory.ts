@@ -9,10 +9,11 @@ import {
   type ServiceResource,
 } from '../../mesh/resources.ts';
 import type { LiveEndpoint } from '../balance/live-endpoint.ts';
-import { p2c, type Balancer } from '../balance/p2c.ts';
+import type { Balancer } from '../balance/p2c.ts';
+import type { EndpointRegistry } from '../balance/registry.ts';
 import { formatDestination, type Destination } from '../destination.ts';
-import type { CompiledServices, CompiledServicesOptions } from './compiled-services.ts';
-import { directPort, routedPort, type RoutedPort } from './router.ts';
+import type { CompiledServices } from './compiled-services.ts';
+import type { RoutedPort } from './router.ts';
 
 /**
  * What a destination turned out to be. `noSuchPort`: the address or name is a Service's, but not on that port; letting
@@ -32,8 +33,9 @@ export interface Directory {
   readonly services: number;
 }
 
-export interface DirectoryOptions extends CompiledServicesOptions {
-  /** Outlives the directory. */
+export interface DirectoryOptions {
+  /** Both outlive the directory. */
+  readonly registry: EndpointRegistry;
   readonly compiled: CompiledServices;
 }
 
@@ -130,7 +132,7 @@ class CompiledDirectory implements Directory {
 
   #direct(found: DirectEndpoint): RoutedPort {
     const { resource, endpoint, protocol } = found;
-    found.routed ??= this.#only(endpoint, resource.key, protocol);
+    found.routed ??= this.#options.compiled.direct(endpoint, resource.key, protocol);
     return found.routed;
   }
 
@@ -142,18 +144,12 @@ class CompiledDirectory implements Directory {
     if (routed === undefined) {
       const { identity, labels } = pod;
       const ofNoService = endpointsKey(labels.namespace, '', 0); // one series per pod, however many ports are tried
-      routed = this.#only({ address, port, identity, labels }, ofNoService, this.#protocol(port));
+      const endpoint = { address, port, identity, labels };
+      routed = this.#options.compiled.direct(endpoint, ofNoService, this.#protocol(port));
       if (this.#podPorts.size >= MAX_POD_PORTS) this.#podPorts.clear();
       this.#podPorts.set(key, routed);
     }
     return routed;
-  }
-
-  #only(endpoint: Endpoint, endpoints: string, protocol: PortProtocol): RoutedPort {
-    const { registry, random, book } = this.#options;
-    const port = directPort(endpoints, protocol);
-    const only = p2c([registry.find(endpoint)], random);
-    return routedPort(port.owner, port, { book, balancer: () => only });
   }
 
   byName(destination: Destination): Found {
