@@ -22,6 +22,13 @@ const MAX_CONTINUATIONS = 8;
 const MAX_BLOCK_BYTES = 64 * 1024;
 /** Opened in one go by one peer; then it is the turn of others. */
 const STREAMS_PER_TURN = 100;
+/**
+ * Read in one go; then others come first too. Of DATA of one byte 6,500 frames come with one read of the socket, libuv reads a socket
+ * up to 32 times in a turn, and each frame may become a chunk towards the app.
+ */
+const FRAMES_PER_TURN = 2_000;
+/** DATA up to here is passed on together with what follows it: to move so few bytes costs less than to hand them on. */
+const TINY_BYTES = 128;
 /** Looks during which nothing may move before a peer counts as stalled; the first may come at once. */
 const STALLED_LOOKS = 3;
 /** Streams we have reset lately; what the peer had sent before it knew is no offence. */
@@ -152,7 +159,7 @@ export class Http2Connection {
   readonly #onData = (bytes: Buffer): void => {
     if (this.gone) return;
     const lent = this.#held.length === 0;
-    const held = lent ? bytes : Buffer.concat([this.#held, bytes]);
+    const held = lent ? bytes : bytes === EMPTY ? this.#held : Buffer.concat([this.#held, bytes]);
     const taken = this.#yielding ? 0 : this.#take(held);
     if (this.gone) return;
     const rest = taken === held.length ? EMPTY : held.subarray(taken);
@@ -170,6 +177,7 @@ export class Http2Connection {
       at = n;
     }
     this.#opened = 0;
+    let frames = 0;
     while (!this.gone && at < bytes.length) {
       if (this.#dataLeft > 0) {
         const end = Math.min(bytes.length, at + this.#dataLeft);
@@ -193,8 +201,9 @@ export class Http2Connection {
       if (!whole) this.#dataBegins(flags, id, length);
       else if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
         this.#wholeBlock(flags, id, bytes, start, at);
+      else if (type === h2.DATA && flags === 0 && length <= TINY_BYTES) at = this.#tinyData(id, bytes, start, at);
       else this.#frame(type, flags, id, bytes.subarray(start, at));
-      if (this.#opened >= STREAMS_PER_TURN) {
+      if (this.#opened >= STREAMS_PER_TURN || ++frames >= FRAMES_PER_TURN) {
         this.#yield();
         break;
       }
@@ -202,15 +211,15 @@ export class Http2Connection {
     return at;
   }
 
-  /** Lets others have their turn before more is taken from a peer that opens many streams at once. */
+  /** Lets others have their turn before more is taken from a peer that opens many streams at once, or sends tiny frames. */
   #yield(): void {
     this.#yielding = true;
     this.#socket.pause();
     setImmediate(() => {
       this.#yielding = false;
-      if (this.gone) return;
-      this.#socket.resume();
       this.#onData(EMPTY);
+      // Not before: a resume() that a pause() follows reads all the same, and more would come than is taken
+      if (!this.#yielding && !this.gone) this.#socket.resume();
     });
   }
 
@@ -259,6 +268,26 @@ export class Http2Connection {
   #isInOrder(type: number, id: number): boolean {
     if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) return false;
     return this.peerSettingsSeen || type === h2.SETTINGS;
+  }
+
+  /**
+   * Passes on one small DATA frame, and those of the same stream right behind it, as one: their payloads are moved together in the
+   * memory that they came in. Whoever sends many would else make us, and the app behind us, handle each.
+   * @param start of the first one's payload, which ends at `end`
+   * @returns where the last one ends
+   */
+  #tinyData(id: number, bytes: Buffer, start: number, end: number): number {
+    let to = end;
+    let at = end;
+    for (;;) {
+      const length = plainDataAt(bytes, at, id);
+      const from = at + h2.FRAME_HEADER_BYTES;
+      if (length === 0 || length > TINY_BYTES || from + length > bytes.length) break;
+      at = from + length;
+      for (let i = from; i < at; i++) bytes[to++] = bytes[i]!;
+    }
+    this.#frame(h2.DATA, 0, id, bytes.subarray(start, to));
+    return at;
   }
 
   #data(flags: number, id: number, payload: Buffer): void {
@@ -697,6 +726,12 @@ export class Http2Connection {
     this.#out.flush();
     this.#socket.end();
   }
+}
+
+/** The length of the frame whose header is there, if it is DATA of this stream without any flag; else 0. */
+function plainDataAt(bytes: Buffer, at: number, id: number): number {
+  if (at + h2.FRAME_HEADER_BYTES > bytes.length || bytes[at + 3] !== h2.DATA || bytes[at + 4] !== 0) return 0;
+  return bytes.readUInt32BE(at + 5) === id ? bytes.readUIntBE(at, 3) : 0;
 }
 
 /** The stream that priority fields depend on; RFC 7540 5.3.1 forbids the stream itself, RFC 9113 ignores what they say. */

@@ -351,6 +351,47 @@ test('http2 server: a peer that opens many streams at once yields to others', as
   assert.ok(whenOthersHadTheirTurn <= 100);
 });
 
+/** Hears uploads; answers each when it has ended. */
+function listener(heard: (piece: Buffer) => void): RequestHandler {
+  return (head, stream) => {
+    answer(head, stream);
+    stream.events = { ...stream.events, onData: heard };
+  };
+}
+
+test('http2 server: tiny DATA frames that follow each other are heard as one piece', async (t) => {
+  const pieces: string[] = [];
+  const peer = await raw(
+    t,
+    listener((piece) => pieces.push(piece.toString('latin1'))),
+  );
+  const text = Array.from({ length: 1000 }, (_, i) => String.fromCharCode(33 + (i % 90)));
+  const tiny = text.map((byte) => frame(h2.DATA, 0, 1, byte));
+  const others = [frame(h2.DATA, 0, 3, 'other'), frame(h2.DATA, h2.PADDED, 1, '\x02padded\0\0'), frame(h2.DATA, 0, 1)];
+  peer.send(Buffer.concat([hello, post(1), post(3), ...tiny, ...others, frame(h2.DATA, h2.END_STREAM, 1, 'end')]));
+  await peer.until(/^HEADERS 1 end$/);
+  assert.equal(pieces.join(''), `${text.join('')}otherpaddedend`);
+  assert.ok(pieces.length < 10, `${pieces.length} pieces`);
+});
+
+test('http2 server: a peer that sends many tiny frames yields to others', async (t) => {
+  let heard = 0;
+  let whenOthersHadTheirTurn = 0;
+  const peer = await raw(
+    t,
+    listener(() => {
+      if (heard++ === 0) setImmediate(() => (whenOthersHadTheirTurn = heard));
+    }),
+  );
+  const [one, other] = [frame(h2.DATA, 0, 1, 'x'), frame(h2.DATA, 0, 3, 'x')];
+  const ends = [frame(h2.DATA, h2.END_STREAM, 1), frame(h2.DATA, h2.END_STREAM, 3)];
+  const tiny = Array.from({ length: 2_500 }, () => [one, other]).flat();
+  peer.send(Buffer.concat([hello, post(1), post(3), ...tiny, ...ends]));
+  await peer.until(/^HEADERS 3 end$/);
+  assert.equal(heard, 5_000);
+  assert.ok(whenOthersHadTheirTurn <= 2_000);
+});
+
 /** Frames that a client connection of ours sends on its streams, until one ends: `TYPE flags length`. */
 async function clientFrames(t: TestContext, run: (connection: ClientConnection) => void): Promise<string[]> {
   const frames: string[] = [];
