@@ -77,6 +77,10 @@ export function webhookServer({ listen, credentials, compile, log = silentLog }:
     const route = routes.get((request.url ?? '').split('?', 1)[0] ?? '');
     if (route === undefined) return reply(response, 404, { error: 'there is nothing here' });
     if (request.method !== 'POST') return reply(response, 405, { error: 'use POST' });
+    if (request.headers['content-encoding'] !== undefined) {
+      response.setHeader('connection', 'close'); // API servers send none; inflated, a small body could be any size
+      return reply(response, 415, { error: 'send the body without Content-Encoding' });
+    }
     if (Number(request.headers['content-length'] ?? 0) > route.maxBytes) {
       response.setHeader('connection', 'close');
       return reply(response, 413, { error: `the body is larger than ${route.maxBytes} bytes` });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { systemClock } from '../../src/base/clock.ts';
 import { serverCertificate } from '../../src/identity/server-certificate.ts';
 import { type KubernetesClient, kubernetesClient } from '../../src/kubernetes/client.ts';
@@ -140,6 +141,12 @@ test('webhook server: answers reviews, and says what is wrong with other request
   assert.deepEqual((JSON.parse(answer.body) as Record<string, unknown>)['response'], { uid: 'u', allowed: true });
   assert.equal((await post('/validate', 'no JSON')).status, 400);
   assert.equal((await post('/else', '{}')).status, 404);
+});
+
+test('webhook server: inflates nothing', async () => {
+  const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, 0x20));
+  const answer = await post('/validate', bomb, { 'content-encoding': 'gzip', 'content-length': bomb.length });
+  assert.deepEqual([answer.status, answer.body], [415, '{"error":"send the body without Content-Encoding"}']);
 });
 
 test('webhook server: takes 3 MiB for an admission and no more, whether or not the length is said', async () => {

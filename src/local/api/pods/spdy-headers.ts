@@ -21,8 +21,11 @@ function sized(text: string): Buffer {
   return out;
 }
 
+/** Those of kubectl have a few hundred bytes; a block could inflate to a thousand times its size. */
+const MAX_BLOCK_BYTES = 16 * 1024;
+
 export interface HeaderCodec {
-  /** Blocks have to be read in the order in which they came: each builds on the one before. */
+  /** Blocks have to be read in the order in which they came: each builds on the one before. Rejects what is none, or too long. */
   read(block: Buffer): Promise<ReadonlyMap<string, string>>;
   write(headers: Readonly<Record<string, string>>): Promise<Buffer>;
 }
@@ -34,10 +37,15 @@ export function spdyHeaders(): HeaderCodec {
   return {
     read: (block) =>
       new Promise((resolve, reject) => {
+        if (block.length > MAX_BLOCK_BYTES) throw new Error('SPDY headers are larger than 16 KiB');
         inflate.once('error', reject);
         inflate.write(block, () => {
           inflate.off('error', reject);
-          resolve(parse((inflate.read() as Buffer | null) ?? Buffer.alloc(0)));
+          try {
+            resolve(parse((inflate.read() as Buffer | null) ?? Buffer.alloc(0)));
+          } catch (cause) {
+            reject(new Error('SPDY headers are cut off', { cause }));
+          }
         });
       }),
     write: (headers) =>
