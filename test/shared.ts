@@ -1,0 +1,25 @@
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+/** Tests that get along with others in one process. All that is not here has a process for each file. */
+const SHARED = [
+  'floor-plan.test.ts',
+  '{base,bench,cli,compile,control,discovery,golden,identity,kubernetes,main,mesh,spec,telemetry}/**/*.test.ts',
+  'conformance/{capabilities,cases,faults,html-report,judge,kube,lab,object-steps,report,statistics}.test.ts',
+  'local/{api,controllers}/**/*.test.ts',
+  'proxy/codec/**/*.test.ts',
+  'proxy/{access-log,compiled-services,config-file,grpc-websocket,http,identity,pod-identity,policy,tcp,units}.test.ts',
+];
+
+export const sharedTests: readonly string[] = globSync(SHARED, { cwd: import.meta.dirname })
+  .map((file) => join(import.meta.dirname, file))
+  .sort();
+
+// Loading Node's runner, the libraries and the sources anew for each of 114 files costs more than most of the tests.
+if (import.meta.main) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  test('shared: every file loads', () => promise); // the others begin after it: loading would stop their clocks
+  for (const file of sharedTests) await import(file);
+  resolve();
+}
