@@ -318,10 +318,11 @@ function podOf(
             { name: 'APP_VERSION', value: name },
           ],
           ports: [...HTTP_PORTS, TCP_PORT, TCP_FIRST_PORT].map((containerPort) => ({ containerPort })),
+          // Asked each second until it serves, then seldom: a probe for every pod and second is traffic, too.
+          startupProbe: { httpGet: { path: '/ready', port: HTTP_PORTS[0] }, periodSeconds: 1, failureThreshold: 60 },
           readinessProbe: {
             httpGet: { path: '/ready', port: unready === true ? DEAD_PORT : HTTP_PORTS[0] },
-            periodSeconds: 1,
-            failureThreshold: 30,
+            periodSeconds: 5,
           },
         },
       ],

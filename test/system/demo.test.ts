@@ -110,7 +110,10 @@ test(
   'weft local: kill -9 leaves no process, and two meshes do not disturb each other',
   { skip: kubectlMissing },
   async () => {
-    const [victim, survivor] = await Promise.all([startMesh([]), startMesh(['--no-demo'])]);
+    const [victim, survivor] = await Promise.all([startMesh(['--no-demo']), startMesh(['--no-demo'])]);
+    const command = ['run', 'stays', '--image=ignored', '--restart=Never', '--command', '--', 'sleep', '1000'];
+    assert.equal((await victim.kubectl(command)).code, 0);
+    assert.equal((await victim.kubectl(['wait', '--for=condition=Ready', 'pod/stays', '--timeout=60s'])).code, 0);
     const children = descendants(victim.child.pid ?? 0);
     victim.child.kill('SIGKILL');
     await victim.stop();

@@ -161,11 +161,12 @@ function initPolicy(container: Container, policy: RestartPolicy): RestartPolicy 
 
 /**
  * A sidecar's probe is always the same. One that is busy and answers late is ready: with its pods taken out of the
- * endpoints for that, a machine under load would refuse requests (503) that it can serve.
+ * endpoints for that, a machine under load would refuse requests (503) that it can serve. Until it is ready for the
+ * first time it is asked more often (SIDECAR_EAGER_MS).
  */
 const SIDECAR_READINESS: Probe = {
   httpGet: { path: '/ready', port: ADMIN_PORT },
-  periodSeconds: 1,
+  periodSeconds: 2,
   timeoutSeconds: 4,
   failureThreshold: 3,
 };
