@@ -1,6 +1,5 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { KubeConfig } from '@kubernetes/client-node';
 import { errorOf } from './error.ts';
 import { jsonLines, wholeBody } from './json-lines.ts';
 
@@ -26,10 +25,20 @@ export interface KubernetesApi {
   close(): void;
 }
 
+/** Where an API server is, and how this process shows who it is. */
+export interface Connection {
+  /** `https://127.0.0.1:6443` */
+  readonly server: string;
+  /** Adds what the server asks for: a certificate, a token, its CA. */
+  authenticate(options: https.RequestOptions): Promise<void>;
+  /** Calls go by a proxy, with an agent that `authenticate` adds. */
+  readonly hasProxy: boolean;
+}
+
 export const MERGE_PATCH = 'application/merge-patch+json';
 
 export interface KubernetesApiOptions {
-  readonly config: KubeConfig;
+  readonly connection: Connection;
   /** Deadline of a call, from its start to the last byte of the reply. */
   readonly timeoutMs?: number;
 }
@@ -39,22 +48,20 @@ export interface KubernetesApiOptions {
  * not used, because it opens (and verifies) a new TLS connection for each, splits watch lines at U+2028, which JSON may
  * contain, and drops a watch that was silent for 30 s.
  */
-export function kubernetesApi({ config, timeoutMs = 60_000 }: KubernetesApiOptions): KubernetesApi {
-  const server = config.getCurrentCluster()?.server;
-  if (server === undefined) throw new Error('the kubeconfig has no current cluster: set current-context');
+export function kubernetesApi({ connection, timeoutMs = 60_000 }: KubernetesApiOptions): KubernetesApi {
   // TCP keep-alive finds a dead peer of an idle watch within about 40 s
   const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo', maxSockets: 100 } as const;
   const agents = { 'http:': new http.Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
 
   async function open(request: ApiRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
-    const url = new URL(server + request.path);
+    const url = new URL(connection.server + request.path);
     const options: https.RequestOptions = {
       method: request.method,
       signal,
       headers: { accept: 'application/json', 'user-agent': 'weft' },
     };
-    await config.applyToHTTPSOptions(options);
-    if (config.getCurrentCluster()?.proxyUrl === undefined) options.agent = agents[url.protocol as keyof typeof agents];
+    await connection.authenticate(options);
+    if (!connection.hasProxy) options.agent = agents[url.protocol as keyof typeof agents];
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
     if (body !== undefined) {
       const contentType = request.contentType ?? 'application/json';

@@ -1,14 +1,17 @@
-import { KubeConfig } from '@kubernetes/client-node';
-import { type KubernetesApi, kubernetesApi } from './api.ts';
+import { type Connection, type KubernetesApi, kubernetesApi } from './api.ts';
+import type { KubeconfigAccess } from './kubeconfig.ts';
 import { type FindPod, podFinder } from './pods.ts';
 import { type RequestToken, type ReviewToken, tokenRequester, tokenReviewer } from './tokens.ts';
 
 /** Where the API server is and who we are there. */
-export type KubernetesAccess = { readonly kubeconfigPath: string } | { readonly kubeconfigText: string } | InCluster;
+export type KubernetesAccess = KubeconfigAccess | TokenAccess;
 
-/** As a pod of the cluster, with what its kubelet mounts. */
-interface InCluster {
-  readonly inCluster: true;
+/** An API server that is known without a kubeconfig: the one of this process. */
+export interface TokenAccess {
+  readonly server: string;
+  /** PEM. */
+  readonly ca: string;
+  readonly token: string;
 }
 
 /** What the rest of Weft needs of a cluster. The parts with a life of their own are made from `api`. */
@@ -24,19 +27,13 @@ export interface KubernetesClient {
   close(): void;
 }
 
-/** @throws when the kubeconfig cannot be read; nothing is connected yet */
-export function kubernetesClient(access: KubernetesAccess): KubernetesClient {
-  const config = loadConfig(access);
-  const cluster = config.getCurrentCluster();
-  if (cluster === null) throw new Error(`${nameOf(access)} names no cluster: set its current-context`);
-  if (!URL.canParse(cluster.server)) {
-    const fix = 'inCluster' in access ? 'outside of a cluster give a kubeconfig' : 'correct clusters[].cluster.server';
-    throw new Error(`${nameOf(access)} leads to no API server (${cluster.server}): ${fix}`);
-  }
-  const api = kubernetesApi({ config });
+/** Rejects when the kubeconfig cannot be read; nothing is connected yet. */
+export async function kubernetesClient(access: KubernetesAccess): Promise<KubernetesClient> {
+  const connection = 'token' in access ? withToken(access) : await withKubeconfig(access);
+  const api = kubernetesApi({ connection });
   return {
-    server: cluster.server,
-    namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
+    server: connection.server,
+    namespace: connection.namespace,
     api,
     reviewToken: tokenReviewer(api),
     requestToken: tokenRequester(api),
@@ -45,19 +42,22 @@ export function kubernetesClient(access: KubernetesAccess): KubernetesClient {
   };
 }
 
-function loadConfig(access: KubernetesAccess): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    if ('kubeconfigPath' in access) config.loadFromFile(access.kubeconfigPath);
-    else if ('kubeconfigText' in access) config.loadFromString(access.kubeconfigText);
-    else config.loadFromCluster();
-  } catch (error) {
-    throw new Error(`${nameOf(access)} cannot be read: ${(error as Error).message}`, { cause: error });
-  }
-  return config;
+type Place = Connection & { readonly namespace: string };
+
+function withToken({ server, ca, token }: TokenAccess): Place {
+  return {
+    server,
+    namespace: 'default',
+    hasProxy: false,
+    async authenticate(options) {
+      options.ca = ca;
+      options.headers = { ...options.headers, authorization: `Bearer ${token}` };
+    },
+  };
 }
 
-function nameOf(access: KubernetesAccess): string {
-  if ('kubeconfigPath' in access) return `the kubeconfig ${access.kubeconfigPath}`;
-  return 'inCluster' in access ? "the pod's service account" : 'the given kubeconfig';
+/** client-node is 2,700 modules, which take most of a second to load: only who has a kubeconfig pays for it. */
+async function withKubeconfig(access: KubeconfigAccess): Promise<Place> {
+  const { readKubeconfig } = await import('./kubeconfig.ts');
+  return readKubeconfig(access);
 }

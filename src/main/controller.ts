@@ -69,7 +69,7 @@ export async function runController(
   signal: AbortSignal,
 ): Promise<void> {
   const random = Math.random;
-  const kubernetes = kubernetesClient(
+  const kubernetes = await kubernetesClient(
     options.kubeconfig === undefined ? { inCluster: true } : { kubeconfigPath: options.kubeconfig },
   );
   const instance = `${hostname()}-${randomUUID().slice(0, 8)}`;

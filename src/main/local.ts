@@ -90,7 +90,7 @@ export async function runLocal(
     const { url } = await api.listen({ host: '127.0.0.1', port: 0 });
     const kubeconfig = resolve(options.kubeconfig ?? join(run.folder, 'kubeconfig'));
     await writeKubeconfig(kubeconfig, api.kubeconfig());
-    const kubernetes = kubernetesClient({ kubeconfigText: api.kubeconfig() });
+    const kubernetes = await kubernetesClient({ server: url, ca: tls.ca, token: api.adminToken });
 
     // Pods as processes, each with its sidecar
     const path = process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin';

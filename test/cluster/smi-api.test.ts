@@ -13,7 +13,7 @@ const skip =
   'set WEFT_TEST_KUBECONFIG to a disposable cluster, and run this where its API server runs: it has to reach 127.0.0.1';
 
 test('SMI API on a real API server: CRDs, conversion and admission', { skip }, async (t) => {
-  const client = kubernetesClient({ kubeconfigPath: kubeconfigPath ?? '' });
+  const client = await kubernetesClient({ kubeconfigPath: kubeconfigPath ?? '' });
   const ending = new AbortController();
   const { signal } = ending;
   const namespace = `smi-api-${process.pid}`;

@@ -26,7 +26,7 @@ const NAMESPACE = 'weft-system';
 const SERVICE = 'weft-webhooks';
 
 test('weft controller on a real cluster: the API server reaches its webhooks by a Service', { skip }, async (t) => {
-  const client = kubernetesClient({ kubeconfigPath: kubeconfig ?? '' });
+  const client = await kubernetesClient({ kubeconfigPath: kubeconfig ?? '' });
   const { api } = client;
   const ending = new AbortController();
   const { signal } = ending;

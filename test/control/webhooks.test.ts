@@ -24,7 +24,7 @@ let webhooks: Awaited<ReturnType<typeof webhooksFor>>;
 before(async () => {
   await apiServer.listen({ host: '127.0.0.1', port: 0 });
   running = apiServer.run(signal);
-  client = kubernetesClient({ kubeconfigText: apiServer.kubeconfig() });
+  client = await kubernetesClient({ kubeconfigText: apiServer.kubeconfig() });
   webhooks = await webhooksFor(client.api, signal);
   const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } };
   await client.api.call({ method: 'POST', path: '/api/v1/namespaces', body }, signal);
@@ -58,7 +58,7 @@ test('webhooks: objects that another mesh stored in the oldest version are read 
   await old.listen({ host: '127.0.0.1', port: 0 });
   const stop = new AbortController();
   const ended = old.run(stop.signal);
-  const { api, close } = kubernetesClient({ kubeconfigText: old.kubeconfig() });
+  const { api, close } = await kubernetesClient({ kubeconfigText: old.kubeconfig() });
   const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
   const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
   const names = { kind: 'TrafficSplit', plural: 'trafficsplits' };

@@ -11,20 +11,20 @@ test('client: knows server and namespace of its kubeconfig', async (t) => {
   assert.equal(client.namespace, 'weft-system');
 });
 
-test('client: a kubeconfig that cannot be read is named', () => {
-  assert.throws(
-    () => kubernetesClient({ kubeconfigPath: '/nowhere/kubeconfig' }),
+test('client: a kubeconfig that cannot be read is named', async () => {
+  await assert.rejects(
+    kubernetesClient({ kubeconfigPath: '/nowhere/kubeconfig' }),
     /\/nowhere\/kubeconfig cannot be read/,
   );
-  assert.throws(() => kubernetesClient({ kubeconfigText: '{' }), /the given kubeconfig cannot be read/);
+  await assert.rejects(kubernetesClient({ kubeconfigText: '{' }), /the given kubeconfig cannot be read/);
   const empty = 'apiVersion: v1\nkind: Config\nclusters: []\nusers: []\ncontexts: []\n';
-  assert.throws(() => kubernetesClient({ kubeconfigText: empty }), /names no cluster/);
+  await assert.rejects(kubernetesClient({ kubeconfigText: empty }), /names no cluster/);
 });
 
-test('client: without a cluster around it, inCluster says what to do instead', (t) => {
+test('client: without a cluster around it, inCluster says what to do instead', async (t) => {
   if (process.env['KUBERNETES_SERVICE_HOST'] !== undefined) return t.skip('runs in a cluster');
-  assert.throws(
-    () => kubernetesClient({ inCluster: true }),
+  await assert.rejects(
+    kubernetesClient({ inCluster: true }),
     /leads to no API server .*: outside of a cluster give a kubeconfig/,
   );
 });

@@ -34,7 +34,7 @@ async function started(t: TestContext) {
   const { ca, certificate, privateKey } = serverCertificate({ clock: systemClock, hosts: ['127.0.0.1'] });
   const server = await createApiServer({ tls: { ca, certificate, privateKey } });
   await server.listen({ host: '127.0.0.1', port: 0 });
-  const client = kubernetesClient({ kubeconfigText: server.kubeconfig() });
+  const client = await kubernetesClient({ kubeconfigText: server.kubeconfig() });
   const ending = new AbortController();
   const { signal } = ending;
   const running: Promise<unknown>[] = [server.run(signal)];
@@ -59,6 +59,23 @@ function split(weight: unknown): Record<string, unknown> {
     spec: { service: 'web', backends },
   };
 }
+
+test('embedded API server: is called with its CA and a token, without a kubeconfig', async () => {
+  const { ca, certificate, privateKey } = serverCertificate({ clock: systemClock, hosts: ['127.0.0.1'] });
+  const server = await createApiServer({ tls: { ca, certificate, privateKey } });
+  const { url } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const ending = new AbortController();
+  const running = server.run(ending.signal);
+  const request = { method: 'GET', path: '/api/v1/namespaces/default' } as const;
+  const client = await kubernetesClient({ server: url, ca, token: server.adminToken });
+  const found = await client.api.call(request, ending.signal);
+  assert.equal((found as { kind: string }).kind, 'Namespace');
+  const stranger = await kubernetesClient({ server: url, ca, token: 'another' });
+  await assert.rejects(stranger.api.call(request, ending.signal), { status: 401 });
+  for (const { close } of [client, stranger]) close();
+  ending.abort();
+  await running;
+});
 
 test('embedded API server: the informer follows it over verified TLS', async (t) => {
   const { client, common, signal, run, create } = await started(t);

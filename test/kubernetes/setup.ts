@@ -10,7 +10,7 @@ import { FakeApiServer } from './fake-api-server.ts';
 export async function setup(t: TestContext) {
   const server = await new FakeApiServer().start();
   for (const watched of watchedKinds()) server.collections.add(pathOf(watched));
-  const client: KubernetesClient = kubernetesClient({ kubeconfigText: server.kubeconfig });
+  const client: KubernetesClient = await kubernetesClient({ kubeconfigText: server.kubeconfig });
   const ending = new AbortController();
   const running: Promise<unknown>[] = [];
   const log = new RecordingLog();

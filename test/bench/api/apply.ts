@@ -36,7 +36,7 @@ export async function applyLatencies(isolation: string): Promise<ReadonlyMap<str
   };
   /** The same write without the start of kubectl, which is most of the time on a busy machine. */
   const patch = async (to: string) => {
-    const client = kubernetesClient({ kubeconfigPath: mesh.kubeconfig });
+    const client = await kubernetesClient({ kubeconfigPath: mesh.kubeconfig });
     const path = '/apis/split.smi-spec.io/v1alpha2/namespaces/default/trafficsplits/web';
     const body = { spec: { backends: backends(to) } };
     try {
