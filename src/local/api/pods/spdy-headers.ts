@@ -21,8 +21,8 @@ function sized(text: string): Buffer {
   return out;
 }
 
-/** Those of kubectl have a few hundred bytes; a block could inflate to a thousand times its size. */
-const MAX_BLOCK_BYTES = 16 * 1024;
+/** Those of kubectl have a few hundred bytes. */
+const MAX_HEADER_BYTES = 64 * 1024;
 
 export interface HeaderCodec {
   /** Blocks have to be read in the order in which they came: each builds on the one before. Rejects what is none, or too long. */
@@ -34,15 +34,24 @@ export interface HeaderCodec {
 export function spdyHeaders(): HeaderCodec {
   const inflate = createInflate({ dictionary: dictionary(), finishFlush: constants.Z_SYNC_FLUSH });
   const deflate = createDeflate({ dictionary: dictionary() });
+  let inflated: Buffer[] = [];
+  let bytes = 0;
+  inflate.on('data', (part: Buffer) => {
+    inflated.push(part);
+    bytes += part.length;
+    if (bytes > MAX_HEADER_BYTES) inflate.destroy();
+  });
   return {
     read: (block) =>
       new Promise((resolve, reject) => {
-        if (block.length > MAX_BLOCK_BYTES) throw new Error('SPDY headers are larger than 16 KiB');
+        inflated = [];
+        bytes = 0;
         inflate.once('error', reject);
         inflate.write(block, () => {
           inflate.off('error', reject);
+          if (bytes > MAX_HEADER_BYTES) return reject(new Error('SPDY headers are larger than 64 KiB'));
           try {
-            resolve(parse((inflate.read() as Buffer | null) ?? Buffer.alloc(0)));
+            resolve(parse(Buffer.concat(inflated)));
           } catch (cause) {
             reject(new Error('SPDY headers are cut off', { cause }));
           }
