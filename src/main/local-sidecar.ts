@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { LOADING_FLAGS } from './start-up.ts';
 import type { SidecarCommand, SidecarContext } from '../local/runtime/options.ts';
 
 /** The executable, as a file of this checkout or image. */
@@ -18,6 +19,7 @@ export function warmSidecars(): Promise<void> {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.')); // .js in an image
   const sources = ['weft', 'proxy'].map((name) => new URL(`./${name}${extension}`, import.meta.url).href);
   const script = `const { enableCompileCache, flushCompileCache } = require('node:module');
+    ${JSON.stringify(LOADING_FLAGS)}.forEach(require('node:v8').setFlagsFromString);
     enableCompileCache(${JSON.stringify(cache)});
     Promise.all(${JSON.stringify(sources)}.map((source) => import(source))).then(flushCompileCache);`;
   return new Promise((resolve) => {

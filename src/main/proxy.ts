@@ -10,11 +10,6 @@ import type { Logger } from '../base/log.ts';
 import { runAll, type Task } from '../base/run-all.ts';
 import { until, WatchSource, type Watch } from '../base/watch.ts';
 import type { ProxyOptions } from '../cli/proxy.ts';
-import { discoveryClient } from '../discovery/client.ts';
-import { controllerDial } from '../discovery/dial.ts';
-import { fileStateStore } from '../discovery/state-store.ts';
-import { credentialsClient } from '../identity/credentials-client.ts';
-import { remoteSigner } from '../identity/remote-signer.ts';
 import { splitPem } from '../identity/pem.ts';
 import { ADMIN_PORT, INBOUND_PORT, OUTBOUND_PORT, TUNNEL_PORT } from '../mesh/ports.ts';
 import type { ProxyConfig, WorkloadLabels } from '../mesh/resources.ts';
@@ -81,6 +76,8 @@ async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
   if (trustDomain === undefined) throw new Error(`--controller-id ${controllerId} is no SPIFFE ID of a workload`);
   if (controller === undefined || pod === undefined) throw new Error('--controller and --pod are needed');
   const random = Math.random;
+  const { controllerDial, credentialsClient, discoveryClient, fileStateStore, remoteSigner } =
+    await controlPlaneClient();
   const dial = controllerDial({
     url: `https://${controller.host}:${controller.port}`,
     roots: async () => splitPem(await readFile(caFile, 'utf8')),
@@ -134,6 +131,20 @@ async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
     announce(dataPath),
     adminTask(adminAddress, ADMIN_PORT, dataPath, config, log),
   ];
+}
+
+/** Loaded only where there is a controller. */
+async function controlPlaneClient() {
+  const modules = await Promise.all([
+    import('../discovery/client.ts'),
+    import('../discovery/dial.ts'),
+    import('../discovery/state-store.ts'),
+    import('../identity/credentials-client.ts'),
+    import('../identity/remote-signer.ts'),
+  ]);
+  const [{ discoveryClient }, { controllerDial }, { fileStateStore }, { credentialsClient }, { remoteSigner }] =
+    modules;
+  return { discoveryClient, controllerDial, fileStateStore, credentialsClient, remoteSigner };
 }
 
 /** With `--concurrency N`, each event loop is a thread: `proxy-worker`, compiled or not as this file is. */

@@ -6,6 +6,7 @@ const { existsSync } = require('node:fs');
 const { join } = require('node:path');
 
 const NEEDED = 24;
+const LOADING_FLAGS = ['--no-opt', '--no-maglev', '--no-sparkplug', '--semi-space-growth-factor=1'];
 const root = join(__dirname, '..', '..');
 
 if (Number(process.versions.node.split('.')[0]) >= NEEDED) run();
@@ -15,6 +16,9 @@ function run() {
   const sources = join(__dirname, 'weft.ts');
   // Sidecars start from compiled code: the image carries dist/, a checkout runs its sources through the compile cache.
   const entry = existsSync(sources) ? sources : join(root, 'dist', 'src', 'main', 'weft.js');
+  // What is compiled for speed while code is loaded is never needed again: LOADING_FLAGS in start-up.ts, which says why
+  const { setFlagsFromString } = require('node:v8');
+  for (const flag of LOADING_FLAGS) setFlagsFromString(flag);
   require('node:module').enableCompileCache(join(root, 'node_modules', '.cache', 'weft-compile'));
   import(require('node:url').pathToFileURL(entry).href)
     .then(({ main }) => main(process.argv.slice(2)))

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { program } from '../cli/program.ts';
+import { loaded } from './start-up.ts';
 
 /**
  * Runs one verb. Each verb is imported only when asked for: a sidecar must not pay for the API server's code.
@@ -11,12 +12,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   };
   const weft = program(
     {
-      local: async (options) => (await import('./local.ts')).local(options),
-      controller: async (options) => (await import('./controller.ts')).controller(options),
-      proxy: async (options) => (await import('./proxy.ts')).proxy(options),
-      conformance: async (options) => (await import('./conformance.ts')).conformance(options),
-      testapp: async (args) => (await import('./testapp.ts')).testapp(args),
-      shop: async (args) => (await import('./shop.ts')).shop(args),
+      local: async (options) => loaded(await import('./local.ts')).local(options),
+      controller: async (options) => loaded(await import('./controller.ts')).controller(options),
+      proxy: async (options) => loaded(await import('./proxy.ts')).proxy(options),
+      conformance: async (options) => loaded(await import('./conformance.ts')).conformance(options),
+      testapp: async (args) => loaded(await import('./testapp.ts')).testapp(args),
+      shop: async (args) => loaded(await import('./shop.ts')).shop(args),
     },
     version,
     (code) => (process.exitCode = code),

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { test } from 'node:test';
+
+const weft = resolve(import.meta.dirname, '../../src/main/weft.cjs');
+const startUp = resolve(import.meta.dirname, '../../src/main/start-up.ts');
+
+/** What V8 has compiled for speed while this ran. */
+function compiledForSpeed(args: readonly string[], exitCode = 0): string[] {
+  const { stdout, status } = spawnSync(process.execPath, ['--trace-opt', ...args], { encoding: 'utf8' });
+  assert.equal(status, exitCode);
+  return stdout.split('\n').filter((line) => /^\[completed (compiling|optimizing) /.test(line));
+}
+
+const busy = 'function busy(n) { let sum = 0; for (let i = 0; i < n; i++) sum += i % 7; return sum; }';
+const work = `${busy} for (let i = 0; i < 20000; i++) busy(100);`;
+
+test('start-up: the executable compiles nothing for speed while it loads', () => {
+  const compiled = compiledForSpeed([weft, 'proxy', '--config', '/nowhere'], 1);
+  // Node's own start compiles one or two; the loader of all modules would be dozens
+  assert.ok(compiled.length < 5, compiled.join('\n'));
+});
+
+test('start-up: what runs once the code is loaded is compiled for speed', () => {
+  const flags = `for (const flag of LOADING_FLAGS) require('node:v8').setFlagsFromString(flag);`;
+  const script = (more: string) =>
+    `const { LOADING_FLAGS, loaded } = require(${JSON.stringify(startUp)}); ${flags} ${more} ${work}`;
+  assert.deepEqual(compiledForSpeed(['-e', script('')]), []);
+  assert.ok(compiledForSpeed(['-e', script('loaded(undefined);')]).some((line) => line.includes('busy')));
+});
