@@ -18,8 +18,10 @@ export const sharedTests: readonly string[] = globSync(SHARED, { cwd: import.met
 
 // Loading Node's runner, the libraries and the sources anew for each of 114 files costs more than most of the tests.
 if (import.meta.main) {
-  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   test('shared: every file loads', () => promise); // the others begin after it: loading would stop their clocks
-  for (const file of sharedTests) await import(file);
-  resolve();
+  const broken: unknown[] = [];
+  for (const file of sharedTests) await import(file).catch((error: unknown) => broken.push(error));
+  if (broken.length === 0) resolve();
+  else reject(broken.length === 1 ? broken[0] : new AggregateError(broken, 'some files do not load'));
 }
