@@ -2,13 +2,16 @@ import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-/** Tests that get along with others in one process. All that is not here has a process for each file. */
+/**
+ * Tests that get along with others in one process. All that is not here has a process for each file: what spawns, what counts
+ * the memory or the handles of its process, and what overwrites lent memory in every turn of the event loop.
+ */
 const SHARED = [
   'floor-plan.test.ts',
   '{base,bench,cli,compile,control,discovery,golden,identity,kubernetes,main,mesh,spec,telemetry}/**/*.test.ts',
   'conformance/{capabilities,cases,faults,html-report,judge,kube,lab,object-steps,report,statistics}.test.ts',
   'local/{api,controllers}/**/*.test.ts',
-  'proxy/codec/**/*.test.ts',
+  'proxy/codec/{byte-queue,chunked,detect,frame-buffer,fuzz,hpack,http1-head-problem,http2-stall,memo,out-buffer,socket-reader,socket-writer}.test.ts',
   'proxy/{access-log,compiled-services,config-file,grpc-websocket,http,identity,pod-identity,policy,tcp,units}.test.ts',
 ];
 

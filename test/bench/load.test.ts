@@ -31,10 +31,12 @@ for (const reconnect of [false, true]) {
       const driver = new Driver(0);
       const lane = new Http1Lane({ driver, port, path, bodyBytes, reconnect });
       if (!reconnect) await lane.connect();
-      const report = await driver.run([lane], 0.02);
+      for (let units = 0; units === 0;) {
+        const report = await driver.run([lane], 0.02);
+        assert.equal(report.failures, 0, report.firstFailure);
+        units = report.units;
+      }
       lane.close();
-      assert.ok(report.units > 0, path);
-      assert.equal(report.failures, 0, report.firstFailure);
     }
   });
 }
@@ -64,10 +66,12 @@ for (const streaming of [false, true]) {
     const driver = new Driver(0);
     const connection = new GrpcConnection(driver, port, 3, streaming);
     await connection.connect();
-    const report = await driver.run(connection.lanes, 0.05);
+    for (let units = 0; units <= 3;) {
+      const report = await driver.run(connection.lanes, 0.05); // on a busy machine not much
+      assert.equal(report.failures, 0, report.firstFailure);
+      units += report.units;
+    }
     connection.close();
-    assert.ok(report.units > 3);
-    assert.equal(report.failures, 0, report.firstFailure);
   });
 }
 
