@@ -194,7 +194,8 @@ export class Lab {
     const { port = 8080, protocol = 'http1' } = traffic;
     const { host, authority } = await this.#destination(traffic.to, port);
     const headers = [...(traffic.headers ?? []), ...(traffic.forged === true ? this.#forged() : [])];
-    const { method, path, paths, bytes, concurrency, reuse, direct, tunnel } = traffic;
+    const { method, path, paths, bytes, reuse, direct, tunnel } = traffic;
+    const concurrency = atOnce(traffic);
     const count = traffic.count ?? (isShares(traffic) ? SHARE_REQUESTS : undefined);
     const perConnection = requestsPerConnection(traffic);
     return {
@@ -366,6 +367,14 @@ export class Lab {
       value.replaceAll('{namespace}', namespace).replaceAll('{serviceAccount}', 'a'),
     ]);
   }
+}
+
+/**
+ * How many requests are under way at once. Where each of several pods shall get some, more than other cases keep one of them
+ * busy with: a mesh may well prefer who has less to do.
+ */
+function atOnce({ is, concurrency }: Traffic): number | undefined {
+  return typeof is === 'object' && 'each' in is && is.each.length > 1 ? 16 : concurrency;
 }
 
 /**

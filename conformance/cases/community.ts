@@ -28,15 +28,7 @@ const reads = routeGroup('routes', { reads: { path: '.*', methods: ['GET'] } });
 const byRoutes = target('routes', { sources: [account('a')], rules: [rule(metrics)] });
 
 function toApp(is: Verdict): Traffic {
-  return {
-    from: 'web',
-    to: { service: '$id-app-svc', form: 'dot' },
-    port: PORT,
-    path: '/echo',
-    count: 50,
-    concurrency: 4,
-    is,
-  };
+  return { from: 'web', to: { service: '$id-app-svc', form: 'dot' }, port: PORT, path: '/echo', count: 50, is };
 }
 
 const apps = [
