@@ -717,7 +717,7 @@ export class Http2Connection {
     for (const stream of this.streams.list()) stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
     this.#role.onGone();
     // What is queued is still written; the peer's bytes are not read any more.
-    if (this.#out.unsent > 0) this.#socket.destroySoon();
+    if (this.#socket.writableLength > 0) this.#socket.destroySoon();
     else this.#socket.destroy();
   }
 

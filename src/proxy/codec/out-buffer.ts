@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { MEMORY_SIZES, returnMemory, takeMemory } from './memory.ts';
-import { SocketWriter } from './socket-writer.ts';
 
 /** Fewer bytes than this, as most header blocks have, are copied in a loop in less time than `set` takes to begin. */
 const LOOP_BYTES = 48;
@@ -32,7 +32,7 @@ export class OutBuffer {
   #scheduled = false;
   readonly #wholeTurn: boolean;
   readonly #onRoom: () => void;
-  readonly #writer: SocketWriter;
+  readonly #encrypted: boolean;
 
   /**
    * @param onRoom called after each turn's write, and when the socket has drained: what waited for room here may have it now. The
@@ -44,7 +44,8 @@ export class OutBuffer {
     this.socket = socket;
     this.#onRoom = onRoom;
     this.#wholeTurn = wholeTurn;
-    this.#writer = new SocketWriter(socket, this.#onDrain);
+    this.#encrypted = socket instanceof TLSSocket;
+    socket.on('drain', this.#onDrain);
   }
 
   readonly #onDrain = (): void => {
@@ -54,17 +55,12 @@ export class OutBuffer {
 
   /** Lets go of the socket, for whoever has it next. */
   release(): void {
-    this.#writer.release();
+    this.socket.off('drain', this.#onDrain);
   }
 
   /** Bytes that wait here or in the socket. */
   get waiting(): number {
-    return this.#bytes + this.#writer.unsent;
-  }
-
-  /** Bytes that wait in the socket. */
-  get unsent(): number {
-    return this.#writer.unsent;
+    return this.#bytes + this.socket.writableLength;
   }
 
   /** Copies `part`, a string as latin1. */
@@ -139,14 +135,23 @@ export class OutBuffer {
     if (this.#bytes === 0) return;
     this.#bytes = 0;
     this.#seal();
-    this.#writer.write(this.#parts);
-    this.#parts.length = 0;
+    const { socket } = this;
+    const parts = this.#parts;
+    // When it is not writable any more, its error or close event tells who has to know
+    if (socket.writable) {
+      // TLS would copy what comes corked into one piece; for the kernel that is one call instead of several
+      const corked = parts.length > 1 && !this.#encrypted;
+      if (corked) socket.cork();
+      for (let i = 0; i < parts.length; i++) socket.write(parts[i]!);
+      if (corked) socket.uncork();
+    }
+    parts.length = 0;
     this.#reclaim();
   }
 
   /** Gives the memory back when nobody reads in it any more. A socket that is destroyed does not say whether it still does. */
   #reclaim(): void {
-    if (this.chunk === EMPTY || this.#writer.unsent > 0 || this.#bytes > 0) return;
+    if (this.chunk === EMPTY || this.socket.writableLength > 0 || this.#bytes > 0) return;
     if (!this.socket.destroyed) {
       returnMemory(this.chunk);
       for (let i = 0; i < this.#full.length; i++) returnMemory(this.#full[i]!);
