@@ -36,6 +36,7 @@ export const FAULTS = {
   'ignore-splits': {
     does: 'TrafficSplits are dropped: every call goes to the endpoints of the root Service',
     fails: SPLITS,
+    mayFail: ['status'], // a mesh that says truly who has a split says so of none
   },
   'ignore-matches': {
     does: 'every HTTP match (of access rules and of splits) holds for every HTTP request',
