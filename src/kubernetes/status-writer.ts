@@ -103,7 +103,7 @@ export class StatusWriter {
     }
   }
 
-  /** An object that is older than the CRD and not what it admits cannot be written at all: its Events have to do. */
+  /** What is older than the CRD and not what it admits cannot be written at all on Kubernetes before 1.30: its Events have to do. */
   #unwritable(object: StatusObject, error: unknown): true {
     this.#options.log.warn('status is refused', { object: statusKey(object), error: String(error) });
     return true; // as good as written: the same would be refused again

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Roster } from '../base/roster.ts';
 import { WatchSource } from '../base/watch.ts';
 import { accessMatcher, type AccessMatcher } from '../mesh/access.ts';
 import { ADMIN_PORT, TUNNEL_PORT } from '../mesh/ports.ts';
@@ -6,7 +7,7 @@ import type { InboundResource, ProxyConfig } from '../mesh/resources.ts';
 import { EndpointRegistry } from './balance/registry.ts';
 import { defaultLimits as defaultCodecLimits } from './codec/limits.ts';
 import { TimerWheel } from './codec/timer-wheel.ts';
-import { stack } from './exchange.ts';
+import { type Exchange, stack } from './exchange.ts';
 import { access, forwardInbound, hopHeaders, ownAddress, type InboundExchange } from './filter/inbound.ts';
 import {
   chooseBackend,
@@ -30,7 +31,6 @@ import { Upstreams } from './pool/upstreams.ts';
 import { CompiledServices } from './route/compiled-services.ts';
 import { buildDirectory } from './route/directory.ts';
 import { ProxyRun } from './run.ts';
-import { Running } from './running.ts';
 import type { InboundState } from './server/inbound-server.ts';
 import type { OutboundState } from './server/outbound-server.ts';
 import { TrafficBook } from './traffic-book.ts';
@@ -136,7 +136,7 @@ function sharedParts(options: ProxyOptions) {
   const instance = options.instance ?? randomInstance();
   const book = new TrafficBook();
   const registry = new EndpointRegistry();
-  const running = new Running();
+  const running = new Roster<Exchange>();
   const ownConnections = new Set<string>();
   const credentials = new LiveCredentials(options.credentials, clock);
   const isIdentity = identityHeaders(more);

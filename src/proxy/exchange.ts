@@ -62,7 +62,7 @@ export class Exchange {
   bytesSent = 0;
   bytesReceived = 0;
   onFinished: Finished | undefined = undefined;
-  /** Among those that run (`Running`). */
+  /** Among those that run (`Roster`). */
   place = -1;
   #finished = false;
 

@@ -7,8 +7,6 @@ import { seeded } from '../../src/base/random.ts';
 import { LiveEndpoint } from '../../src/proxy/balance/live-endpoint.ts';
 import { p2c } from '../../src/proxy/balance/p2c.ts';
 import { canonicalAddress, formatDestination, parseDestination } from '../../src/proxy/destination.ts';
-import type { Exchange } from '../../src/proxy/exchange.ts';
-import { Running } from '../../src/proxy/running.ts';
 import { destinationGuard } from '../../src/proxy/guard.ts';
 import { identityHeaders, withoutHeaders } from '../../src/proxy/headers.ts';
 import { DEFAULT_LIMITS } from '../../src/proxy/limits.ts';
@@ -203,26 +201,4 @@ test('loop guard: a client whose address another of our connections has as well 
     return t.skip(`needs user and network namespaces: ${run.error?.message ?? run.stderr.split('\n')[0]}`);
   }
   assert.deepEqual(JSON.parse(run.stdout), { statuses: [200, 200, 200], ports: [40000] }, run.stderr);
-});
-
-test('running: holds what was added and not yet taken away, in whatever order that happens', () => {
-  fc.assert(
-    fc.property(fc.array(fc.nat(9), { maxLength: 60 }), (steps) => {
-      const running = new Running();
-      const expected = new Set<number>();
-      const exchanges = Array.from({ length: 10 }, () => ({ place: -1 }) as Exchange);
-      for (const n of steps) {
-        if (expected.delete(n)) running.delete(exchanges[n]!);
-        else {
-          expected.add(n);
-          running.add(exchanges[n]!);
-          running.add(exchanges[n]!); // held for a lookup, it comes past again
-        }
-        assert.equal(running.size, expected.size);
-        assert.deepEqual(new Set(running), new Set([...expected].map((i) => exchanges[i]!)));
-      }
-      for (const exchange of exchanges) running.delete(exchange); // also those that are not there
-      assert.equal(running.size, 0);
-    }),
-  );
 });

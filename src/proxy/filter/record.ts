@@ -1,9 +1,9 @@
 import type { Clock } from '../../base/clock.ts';
+import type { Roster } from '../../base/roster.ts';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import type { TrafficSeries } from '../../mesh/traffic.ts';
 import type { Exchange, Filter } from '../exchange.ts';
 import { recordFinished, type TrafficBook } from '../traffic-book.ts';
-import type { Running } from '../running.ts';
 import type { InboundExchange } from './inbound.ts';
 import type { OutboundExchange } from './outbound.ts';
 
@@ -39,7 +39,7 @@ export interface AccessEntry {
 export interface RecordOptions {
   readonly clock: Clock;
   /** Everything that runs, for drain and for describe. */
-  readonly running: Running;
+  readonly running: Roster<Exchange>;
   /** Undefined = no access log, and then nothing is built for it. */
   readonly accessLog: ((entry: AccessEntry) => void) | undefined;
   /** Whether traffic is counted. */

@@ -1,14 +1,18 @@
-import { Roster } from '../../base/roster.ts';
+import { type Member, Roster } from '../../base/roster.ts';
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import { cancelledError, type Dial, type Pool, type PoolState, type Waiter } from './pool.ts';
+
+interface Open extends Member {
+  readonly connection: ClientConnection;
+}
 
 /** A new connection for everybody: raw TCP cannot share. Same face as the pools that keep connections. */
 export class OneShotPool implements Pool {
   readonly #name: string;
   readonly #dial: Dial;
   readonly #maxConnections: number;
-  readonly #open = new Roster<ClientConnection>();
+  readonly #open = new Roster<Open>();
   stale = 0;
   closed = false;
   #dialling = 0;
@@ -39,7 +43,7 @@ export class OneShotPool implements Pool {
         result.destroy();
         return waiter.onNoConnection(cancelledError());
       }
-      const entry = this.#open.add(result);
+      const entry = this.#open.add({ connection: result, place: -1 });
       result.onChange = () => this.#open.delete(entry); // called when the socket is closed
       waiter.onConnection(result);
     });
@@ -52,7 +56,7 @@ export class OneShotPool implements Pool {
   }
 
   destroy(): void {
-    for (const connection of this.#open) connection.destroy();
+    for (const { connection } of this.#open) connection.destroy();
   }
 
   get empty(): boolean {

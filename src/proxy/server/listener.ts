@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { Roster } from '../../base/roster.ts';
+import { type Member, Roster } from '../../base/roster.ts';
 import { canonicalAddress } from '../destination.ts';
 import { KEEP_ALIVE_MS } from '../pool/connect.ts';
 
@@ -36,9 +36,13 @@ export interface ListenOptions {
   readonly onConnection: (socket: Socket) => void;
 }
 
+interface Open extends Member {
+  readonly socket: Socket;
+}
+
 /** @throws Error that names the listener and what is wrong, when the socket cannot be opened */
 export async function listen({ kind, at, maxConnections, reusePort, onConnection }: ListenOptions): Promise<Listener> {
-  const sockets = new Roster<Socket>();
+  const sockets = new Roster<Open>();
   const server = createServer({
     allowHalfOpen: true, // a client that has sent its request may close its half and still read
     noDelay: true,
@@ -47,7 +51,7 @@ export async function listen({ kind, at, maxConnections, reusePort, onConnection
   });
   server.maxConnections = maxConnections;
   server.on('connection', (socket: Socket) => {
-    const entry = sockets.add(socket);
+    const entry = sockets.add({ socket, place: -1 });
     socket.once('close', () => sockets.delete(entry));
     onConnection(socket);
   });
@@ -63,7 +67,7 @@ export async function listen({ kind, at, maxConnections, reusePort, onConnection
     },
     close: () => void server.close(),
     destroy() {
-      for (const socket of sockets) socket.destroy();
+      for (const { socket } of sockets) socket.destroy();
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { Roster } from '../../base/roster.ts';
+import { type Member, Roster } from '../../base/roster.ts';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http1Server } from '../codec/http1-server.ts';
 import { http2Server } from '../codec/http2-server.ts';
@@ -14,10 +14,14 @@ export interface ServingOptions {
   readonly idleTunnelMs: number;
 }
 
+interface Open extends Member {
+  readonly connection: ServerConnection;
+}
+
 /** Accepted connections that speak HTTP, from accept to close; so that a drain finds them all. */
 export class Serving {
   readonly #options: ServingOptions;
-  readonly #connections = new Roster<ServerConnection>();
+  readonly #connections = new Roster<Open>();
   readonly #memo = new Http1Memo();
   readonly #explicitMemo = new Http1Memo();
   #draining = false;
@@ -45,7 +49,7 @@ export class Serving {
   }
 
   #keep(connection: ServerConnection): void {
-    const entry = this.#connections.add(connection);
+    const entry = this.#connections.add({ connection, place: -1 });
     void connection.closed.then(() => this.#connections.delete(entry));
     if (this.#draining) connection.drain();
   }
@@ -57,10 +61,10 @@ export class Serving {
   /** Finishes what runs, on every connection, and takes nothing new. */
   drain(): void {
     this.#draining = true;
-    for (const connection of this.#connections) connection.drain();
+    for (const { connection } of this.#connections) connection.drain();
   }
 
   destroy(): void {
-    for (const connection of this.#connections) connection.destroy();
+    for (const { connection } of this.#connections) connection.destroy();
   }
 }
