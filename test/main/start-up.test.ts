@@ -18,14 +18,16 @@ const work = `${busy} for (let i = 0; i < 20000; i++) busy(100);`;
 
 test('start-up: the executable compiles nothing for speed while it loads', () => {
   const compiled = compiledForSpeed([weft, 'proxy', '--config', '/nowhere'], 1);
-  // Node's own start compiles one or two; the loader of all modules would be dozens
-  assert.ok(compiled.length < 5, compiled.join('\n'));
+  // Node's own start compiles a few before a line of ours runs; the loader of all modules would be dozens (45 to 61 seen)
+  assert.ok(compiled.length < 15, compiled.join('\n'));
 });
 
 test('start-up: what runs once the code is loaded is compiled for speed', () => {
+  const compilesBusy = (script: string) =>
+    compiledForSpeed(['-e', script]).some((line) => line.includes('JSFunction busy '));
   const flags = `for (const flag of LOADING_FLAGS) require('node:v8').setFlagsFromString(flag);`;
   const script = (more: string) =>
     `const { LOADING_FLAGS, loaded } = require(${JSON.stringify(startUp)}); ${flags} ${more} ${work}`;
-  assert.deepEqual(compiledForSpeed(['-e', script('')]), []);
-  assert.ok(compiledForSpeed(['-e', script('loaded(undefined);')]).some((line) => line.includes('busy')));
+  assert.equal(compilesBusy(script('')), false);
+  assert.equal(compilesBusy(script('loaded(undefined);')), true);
 });
