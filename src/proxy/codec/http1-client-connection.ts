@@ -4,6 +4,7 @@ import { responseAgain } from './again.ts';
 import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
+import { HeldBytes } from './held-bytes.ts';
 import type { Http1ClientOptions } from './http1-client.ts';
 import { Http1ClientStream } from './http1-client-stream.ts';
 import { encodeRequest } from './http1-encode.ts';
@@ -33,7 +34,6 @@ type Input =
   | 'tunnel';
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
-const EMPTY = Buffer.alloc(0);
 /** RFC 9110 9.2.2. A server that has closed an idle connection has seen nothing of them, and if it has, it does no harm. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 /** Interim answers to one request; more is a server that never answers. */
@@ -61,7 +61,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   readonly #frame: ResponseFrame = { length: 0, persistent: true };
 
   #input: Input = 'idle';
-  #held: Buffer = EMPTY;
+  readonly #held = new HeldBytes();
   #scanned = 0;
   #processing = false;
   #socketPaused = false;
@@ -158,11 +158,10 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   readonly #onData = (bytes: Buffer): void => {
     if (this.#input === 'idle' || this.#input === 'done')
       return this.#fail('the server sent bytes that no request asked for');
-    const first = this.#held.length === 0;
-    this.#held = first ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held.add(bytes);
     this.#staleIfLost = false;
     this.#process();
-    if (first && this.#held.length > 0) this.#held = Buffer.from(this.#held); // the bytes are only lent
+    this.#held.keep();
   };
 
   readonly #onEnd = (): void => {
@@ -201,7 +200,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
       case 'body':
         return !this.#paused && this.#readBody();
       case 'tunnel':
-        if (!this.#paused) this.#stream?.events.onData(this.#takeAll());
+        if (!this.#paused) this.#stream?.events.onData(this.#held.takeAll());
         return false;
       case 'idle': // bytes behind the response: whoever is next must not get them
       case 'done':
@@ -210,18 +209,12 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     }
   }
 
-  #takeAll(): Buffer {
-    const bytes = this.#held;
-    this.#held = EMPTY;
-    return bytes;
-  }
-
   #readHead(): boolean {
-    const held = this.#held;
+    const held = this.#held.bytes;
     const ordinary = !this.headRequest && this.tunnel === undefined;
     const last = this.#lastHead;
     if (last !== undefined && ordinary && this.#scanned === 0 && beginsWith(held, last.bytes)) {
-      this.#held = held.length === last.bytes.length ? EMPTY : held.subarray(last.bytes.length);
+      this.#held.drop(last.bytes.length);
       return this.#known(last.parsed);
     }
     const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
@@ -238,12 +231,12 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     if (parsed === undefined) {
       const head = readResponseHead(text, this.#fields, this.#limits, this, this.#frame);
       if (typeof head === 'string') return this.#protocolError(head);
-      this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+      this.#held.drop(end + 4);
       if (!ordinary || head.status < 200 || !isKeepable(text.length)) return this.#headRead(head);
       head.recurring = true;
       parsed = { head, length: this.#frame.length, persistent: this.#frame.persistent };
       this.#memo.responses.set(text, parsed);
-    } else this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+    } else this.#held.drop(end + 4);
     this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
     return this.#known(parsed);
   }
@@ -302,10 +295,10 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   }
 
   #readBody(): boolean {
-    const held = this.#held;
+    const held = this.#held.bytes;
     const taken = this.#body.read(held, this);
     if (this.gone || this.#input === 'idle') return false; // whoever heard the piece has ended the exchange
-    this.#held = taken === held.length ? EMPTY : held.subarray(taken);
+    this.#held.drop(taken);
     if (this.#body.error !== undefined) return this.#protocolError(this.#body.error);
     if (this.#body.done) this.#input = 'done';
     this.#tellEnd();
@@ -461,7 +454,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   #close(): void {
     this.gone = true;
     this.#timer.dispose();
-    this.#held = EMPTY;
+    this.#held.clear();
     this.#socket.destroy();
   }
 }

@@ -6,6 +6,7 @@ import { requestAgain } from './again.ts';
 import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { encodeInformational, encodeResponse, encodeSwitch } from './http1-encode.ts';
 import { FieldBlock } from './http1-fields.ts';
 import { headProblem } from './http1-head-problem.ts';
@@ -31,7 +32,6 @@ type Input =
   | 'closing'; // we said what we had to say and wait for the peer to close
 
 const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
-const EMPTY = Buffer.alloc(0);
 /** Left-over request bodies up to here are read so that the connection lives; beyond, closing is cheaper. */
 const MAX_DISCARD = 64 * 1024;
 /** How long a client that has half-closed may wait for more: most have gone altogether, `nc -N` has not. */
@@ -62,7 +62,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   #input: Input = 'head';
   /** Bytes read and not yet taken. */
-  #held: Buffer = EMPTY;
+  readonly #held: HeldBytes;
   /** So many of them are known to hold no end of a head. */
   #scanned = 0;
   #discarded = 0;
@@ -102,10 +102,8 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError).on('close', this.#onClose);
     this.#timer.set(limits.headTimeoutMs);
-    if (options.firstBytes !== undefined && options.firstBytes.length > 0) {
-      this.#held = options.firstBytes;
-      process.nextTick(() => this.#process());
-    }
+    this.#held = new HeldBytes(options.firstBytes);
+    if (this.#held.length > 0) process.nextTick(() => this.#process());
     this.#reader = new SocketReader(socket, this.#onData);
     socket.resume(); // whoever detected the protocol may have paused it
   }
@@ -128,10 +126,9 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   readonly #onData = (bytes: Buffer): void => {
     if (this.#gone || this.#input === 'closing') return;
-    const first = this.#held.length === 0;
-    this.#held = first ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#held.add(bytes);
     this.#process();
-    if (first && this.#held.length > 0) this.#held = Buffer.from(this.#held); // the bytes are only lent
+    this.#held.keep();
   };
 
   readonly #onEnd = (): void => {
@@ -190,27 +187,21 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
       case 'discard':
         return this.#readBody();
       case 'tunnel':
-        if (!this.#paused) this.#stream?.events.onData(this.#takeAll());
+        if (!this.#paused) this.#stream?.events.onData(this.#held.takeAll());
         return false;
       case 'closing':
-        this.#held = EMPTY;
+        this.#held.clear();
         return false;
       case 'wait':
         return false;
     }
   }
 
-  #takeAll(): Buffer {
-    const bytes = this.#held;
-    this.#held = EMPTY;
-    return bytes;
-  }
-
   #readHead(): boolean {
-    const held = this.#held;
+    const held = this.#held.bytes;
     const last = this.#lastHead;
     if (last !== undefined && this.#scanned === 0 && beginsWith(held, last.bytes)) {
-      this.#held = held.length === last.bytes.length ? EMPTY : held.subarray(last.bytes.length);
+      this.#held.drop(last.bytes.length);
       this.#begin(requestAgain(last.parsed.head), last.parsed);
       return true;
     }
@@ -224,7 +215,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
       this.#refuse(code, headProblem(text, code, this.#rules.limits));
       return false;
     }
-    this.#held = end + 4 === held.length ? EMPTY : held.subarray(end + 4);
+    this.#held.drop(end + 4);
     this.#scanned = 0;
     const keepable = parsed.head.recurring === true;
     if (keepable) this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
@@ -246,7 +237,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   }
 
   #headIncomplete(end: number): false {
-    const held = this.#held;
+    const held = this.#held.bytes;
     const { maxHeadBytes, maxTargetBytes, headTimeoutMs } = this.#rules.limits;
     if (brokenStart(held, this.#scanned, Math.min(held.length, maxHeadBytes))) {
       this.#refuse(
@@ -282,10 +273,10 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   #readBody(): boolean {
     const stream = this.#stream;
-    const held = this.#held;
+    const held = this.#held.bytes;
     const taken = this.#body.read(held, this);
     if (this.#gone || this.#input === 'closing') return false; // the handler did that
-    this.#held = taken === held.length ? EMPTY : held.subarray(taken);
+    this.#held.drop(taken);
     if (this.#body.error !== undefined) {
       this.#refuse('BAD_REQUEST', this.#body.error);
       return false;
@@ -498,7 +489,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     socket.off('error', this.#onError).off('close', this.#onClose);
     socket.pause();
     this.#resolveClosed();
-    return { socket, firstBytes: Buffer.from(this.#takeAll()) };
+    return { socket, firstBytes: Buffer.from(this.#held.takeAll()) };
   }
 
   // ---- ends
@@ -531,7 +522,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
 
   /** Sends what is queued, ends our side and gives the peer time to read it. */
   #endGently(): void {
-    this.#held = EMPTY;
+    this.#held.clear();
     this.#out.flush();
     this.#socket.end();
     if (this.#input !== 'closing') this.#timer.set(LINGER_MS);

@@ -1,38 +1,25 @@
 import type { Socket } from 'node:net';
 import { FrameBuffer } from './frame-buffer.ts';
-import { HpackDecoder, type HpackError, type HpackLimits } from './hpack-decoder.ts';
+import { HpackDecoder, type HpackLimits } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
+import { FrameReader, type FrameHandler } from './http2-frame-reader.ts';
 import * as h2 from './http2-frames.ts';
 import { Http2HeadWriter } from './http2-head-writer.ts';
+import { NuisanceBudget } from './http2-nuisance.ts';
+import { ReceiveWindow } from './http2-receive-window.ts';
+import { RecentResets } from './http2-resets.ts';
 import type { Section } from './http2-section.ts';
+import { SendQueue } from './http2-send-queue.ts';
 import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
-import { SocketReader } from './socket-reader.ts';
 import { StreamTable } from './stream-table.ts';
 import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
 import { keepTrailers } from './trailers.ts';
 
-const EMPTY = Buffer.alloc(0);
-/** Of these flags nearly every HEADERS frame has END_HEADERS alone. */
-const ONE_PLAIN_BLOCK = h2.END_HEADERS | h2.PADDED | h2.WITH_PRIORITY;
 const PING_PAYLOAD = Buffer.alloc(8);
-/** CONTINUATION flood: so many frames or bytes for one header block (suites 3.2). */
-const MAX_CONTINUATIONS = 8;
-const MAX_BLOCK_BYTES = 64 * 1024;
-/** Opened in one go by one peer; then it is the turn of others. */
-const STREAMS_PER_TURN = 100;
-/**
- * Read in one go; then others come first too. Of DATA of one byte 6,500 frames come with one read of the socket, libuv reads a socket
- * up to 32 times in a turn, and each frame may become a chunk towards the app.
- */
-const FRAMES_PER_TURN = 2_000;
-/** DATA up to here is passed on together with what follows it: to move so few bytes costs less than to hand them on. */
-const TINY_BYTES = 128;
 /** Looks during which nothing may move before a peer counts as stalled; the first may come at once. */
 const STALLED_LOOKS = 3;
-/** Streams we have reset lately; what the peer had sent before it knew is no offence. */
-const REMEMBERED_RESETS = 512;
 
 /** What distinguishes the two ends of a connection. */
 export interface Http2Role {
@@ -53,10 +40,15 @@ export interface Http2Role {
   onGone(): void;
 }
 
-/** The frame machine of one HTTP/2 connection (RFC 9113): frames in and out, header blocks, windows, settings, floods. */
-export class Http2Connection {
+/**
+ * One HTTP/2 connection (RFC 9113): what each frame means to its streams, settings, floods, and the frames that we send. Frames are
+ * cut by `FrameReader`; whose turn it is to send is `SendQueue`'s.
+ */
+export class Http2Connection implements FrameHandler {
   readonly streams = new StreamTable<Http2Stream>();
-  sendWindow = h2.DEFAULT_WINDOW;
+  readonly settings: Http2Settings;
+  readonly sending: SendQueue;
+  readonly receiving: ReceiveWindow;
   peerInitialWindow = h2.DEFAULT_WINDOW;
   peerMaxStreams = Infinity;
   peerExtendedConnect = false;
@@ -64,47 +56,22 @@ export class Http2Connection {
   gone = false;
   /** Highest stream of the peer that we have looked at. */
   lastPeerStream = 0;
+  lastOwnStream = 0;
 
   readonly #socket: Socket;
   readonly #role: Http2Role;
   readonly #limits: CodecLimits;
-  readonly settings: Http2Settings;
+  readonly #reader: FrameReader;
   readonly #out: FrameBuffer;
-  readonly #highWater: number;
   readonly #encoder = new HpackEncoder();
   readonly #heads = new Http2HeadWriter(this.#encoder);
   readonly #decoder = new HpackDecoder();
   readonly #listLimits: HpackLimits;
-  /** In the order of their turns; no Set, for the reason of `StreamTable`. */
-  readonly #blocked: Http2Stream[] = [];
   readonly #stall: WheelTimer;
   /** Looks since the socket took anything, while it takes no more. */
   #stuckLooks = 0;
-  readonly #resets = new Set<number>();
-  /** Up to here a reset of ours may be forgotten. */
-  #forgottenReset = 0;
-  #held: Buffer = EMPTY;
-  #prefaceSeen: boolean;
-  #receiveWindow: number;
-  #unreturned = 0;
-  #peerMaxFrame = h2.MAX_FRAME_BYTES;
-  // A header block that goes on in CONTINUATION frames.
-  #blockStream = 0;
-  #blockFlags = 0;
-  #block: Buffer[] = [];
-  #blockBytes = 0;
-  // A DATA frame of which a part has come: for whom (undefined: nobody), how much is still to come, and its flag.
-  #dataOf: Http2Stream | undefined = undefined;
-  #dataLeft = 0;
-  #dataEnds = false;
-  #nuisance = 0;
-  #nuisanceSince = 0;
-  #opened = 0;
-  #yielding = false;
-  /** What streams may get of the connection's window beyond their first one. */
-  #lendable: number;
-  /** Bytes heard after which the connection's window is opened again. */
-  readonly #creditAt: number;
+  readonly #resets = new RecentResets();
+  readonly #nuisance: NuisanceBudget;
 
   constructor(
     socket: Socket,
@@ -112,7 +79,7 @@ export class Http2Connection {
     limits: CodecLimits,
     timers: TimerWheel,
     settings: Http2Settings,
-    firstBytes: Buffer = EMPTY,
+    firstBytes?: Buffer,
   ) {
     this.#socket = socket;
     this.#role = role;
@@ -120,13 +87,10 @@ export class Http2Connection {
     this.settings = settings;
     const maxFields = limits.maxHeaders + 6; // and the pseudo-fields
     this.#listLimits = { maxFields, maxListBytes: limits.maxHeadBytes + 32 * maxFields };
-    this.#out = new FrameBuffer(socket, () => this.#pumpAll());
-    this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
-    this.#prefaceSeen = !role.server;
-    this.#receiveWindow = settings.connectionWindowBytes;
-    const { connectionWindowBytes, maxConcurrentStreams, initialWindowBytes } = settings;
-    this.#creditAt = connectionWindowBytes / 16;
-    this.#lendable = connectionWindowBytes - this.#creditAt - maxConcurrentStreams * initialWindowBytes;
+    this.#out = new FrameBuffer(socket, () => this.#pump());
+    this.sending = new SendQueue(this.#out, Math.max(limits.highWaterBytes, socket.writableHighWaterMark));
+    this.receiving = new ReceiveWindow(settings);
+    this.#nuisance = new NuisanceBudget(settings);
     this.#stall = timers.timer(() => this.#lookForStalled());
     this.#stall.set(limits.stallTimeoutMs / 2);
     socket.allowHalfOpen = true;
@@ -135,9 +99,7 @@ export class Http2Connection {
     socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
     socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
     this.#greet();
-    if (firstBytes.length > 0) process.nextTick(() => this.#onData(firstBytes));
-    new SocketReader(socket, this.#onData);
-    socket.resume();
+    this.#reader = new FrameReader(socket, this, role.server, firstBytes);
   }
 
   #greet(): void {
@@ -154,172 +116,23 @@ export class Http2Connection {
     if (more > 0) this.sendWindowUpdate(0, more);
   }
 
-  // ---- reading
+  // ---- what comes
 
-  readonly #onData = (bytes: Buffer): void => {
-    if (this.gone) return;
-    const lent = this.#held.length === 0;
-    const held = lent ? bytes : bytes === EMPTY ? this.#held : Buffer.concat([this.#held, bytes]);
-    const taken = this.#yielding ? 0 : this.#take(held);
-    if (this.gone) return;
-    const rest = taken === held.length ? EMPTY : held.subarray(taken);
-    this.#held = lent && rest !== EMPTY ? Buffer.from(rest) : rest;
-  };
-
-  /** Reads frames. @returns how many of the bytes were taken; what is left begins a frame that has not come whole */
-  #take(bytes: Buffer): number {
-    let at = 0;
-    if (!this.#prefaceSeen) {
-      const n = Math.min(bytes.length, h2.PREFACE.length);
-      if (bytes.compare(h2.PREFACE, 0, n, 0, n) !== 0) this.fail(h2.PROTOCOL_ERROR);
-      if (this.gone || n < h2.PREFACE.length) return 0;
-      this.#prefaceSeen = true;
-      at = n;
-    }
-    this.#opened = 0;
-    let frames = 0;
-    while (!this.gone && at < bytes.length) {
-      if (this.#dataLeft > 0) {
-        const end = Math.min(bytes.length, at + this.#dataLeft);
-        this.#dataPart(bytes.subarray(at, end));
-        at = end;
-        continue;
-      }
-      if (bytes.length - at < h2.FRAME_HEADER_BYTES) break;
-      const length = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
-      if (length > h2.MAX_FRAME_BYTES) {
-        this.fail(h2.FRAME_SIZE_ERROR);
-        break;
-      }
-      const type = bytes[at + 3]!;
-      const flags = bytes[at + 4]!;
-      const id = ((bytes[at + 5]! & 0x7f) << 24) | (bytes[at + 6]! << 16) | (bytes[at + 7]! << 8) | bytes[at + 8]!;
-      const start = at + h2.FRAME_HEADER_BYTES;
-      const whole = bytes.length - start >= length;
-      if (!whole && (type !== h2.DATA || (flags & h2.PADDED) !== 0)) break;
-      at = whole ? start + length : start;
-      if (!whole) this.#dataBegins(flags, id, length);
-      else if (type === h2.HEADERS && (flags & ONE_PLAIN_BLOCK) === h2.END_HEADERS)
-        this.#wholeBlock(flags, id, bytes, start, at);
-      else if (type === h2.DATA && flags === 0 && length <= TINY_BYTES) at = this.#tinyData(id, bytes, start, at);
-      else this.#frame(type, flags, id, bytes.subarray(start, at));
-      if (this.#opened >= STREAMS_PER_TURN || ++frames >= FRAMES_PER_TURN) {
-        this.#yield();
-        break;
-      }
-    }
-    return at;
+  onIgnored(): void {
+    this.#nuisanceSeen();
   }
 
-  /** Lets others have their turn before more is taken from a peer that opens many streams at once, or sends tiny frames. */
-  #yield(): void {
-    this.#yielding = true;
-    this.#socket.pause();
-    setImmediate(() => {
-      this.#yielding = false;
-      this.#onData(EMPTY);
-      // Not before: a resume() that a pause() follows reads all the same, and more would come than is taken
-      if (!this.#yielding && !this.gone) this.#socket.resume();
-    });
-  }
-
-  #frame(type: number, flags: number, id: number, payload: Buffer): void {
-    if (!this.#isInOrder(type, id)) return this.fail(h2.PROTOCOL_ERROR);
-    switch (type) {
-      case h2.DATA:
-        return this.#data(flags, id, payload);
-      case h2.HEADERS:
-        return this.#headers(flags, id, payload);
-      case h2.PRIORITY:
-        if (id === 0) return this.fail(h2.PROTOCOL_ERROR);
-        if (payload.length !== 5) return this.fail(h2.FRAME_SIZE_ERROR);
-        if (dependency(payload) === id) return this.fail(h2.PROTOCOL_ERROR);
-        return this.#nuisanceSeen();
-      case h2.RST_STREAM:
-        return this.#reset(id, payload);
-      case h2.SETTINGS:
-        return this.#settingsReceived(flags, id, payload);
-      case h2.PUSH_PROMISE:
-        return this.fail(h2.PROTOCOL_ERROR);
-      case h2.PING:
-        return this.#ping(flags, id, payload);
-      case h2.GOAWAY:
-        if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
-        if (payload.length < 8) return this.fail(h2.FRAME_SIZE_ERROR);
-        return this.#role.onGoaway(payload.readUInt32BE(0) & h2.MAX_WINDOW);
-      case h2.WINDOW_UPDATE:
-        return this.#windowUpdate(id, payload);
-      case h2.CONTINUATION:
-        if (id === 0 || this.#blockStream === 0) return this.fail(h2.PROTOCOL_ERROR);
-        return this.#blockPart(flags, payload);
-      default:
-        return this.#nuisanceSeen(); // RFC 9113 4.1: unknown types are ignored
-    }
-  }
-
-  /** Whether a stream that we do not know was never opened: then any frame but HEADERS is an offence (RFC 9113 5.1). */
-  #isIdle(id: number): boolean {
-    const ours = (id & 1) === (this.#role.server ? 0 : 1);
-    return ours ? id > this.lastOwnStream : id > this.lastPeerStream;
-  }
-  lastOwnStream = 0;
-
-  /** The peer begins with SETTINGS, and nothing comes between the parts of a header block. */
-  #isInOrder(type: number, id: number): boolean {
-    if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) return false;
-    return this.peerSettingsSeen || type === h2.SETTINGS;
-  }
-
-  /**
-   * Passes on one small DATA frame, and those of the same stream right behind it, as one: their payloads are moved together in the
-   * memory that they came in. Whoever sends many would else make us, and the app behind us, handle each.
-   * @param start of the first one's payload, which ends at `end`
-   * @returns where the last one ends
-   */
-  #tinyData(id: number, bytes: Buffer, start: number, end: number): number {
-    let to = end;
-    let at = end;
-    for (;;) {
-      const length = plainDataAt(bytes, at, id);
-      const from = at + h2.FRAME_HEADER_BYTES;
-      if (length === 0 || length > TINY_BYTES || from + length > bytes.length) break;
-      at = from + length;
-      for (let i = from; i < at; i++) bytes[to++] = bytes[i]!;
-    }
-    this.#frame(h2.DATA, 0, id, bytes.subarray(start, to));
-    return at;
-  }
-
-  #data(flags: number, id: number, payload: Buffer): void {
-    const chunk = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
-    if (chunk === undefined) return this.fail(h2.PROTOCOL_ERROR);
-    const stream = this.#dataFor(id, payload.length);
+  onData(id: number, chunk: Buffer, bytes: number, end: boolean): void {
+    const stream = this.onDataBegins(id, bytes);
     if (stream === undefined) return;
-    const end = (flags & h2.END_STREAM) !== 0;
     if (chunk.length === 0 && !end) this.#nuisanceSeen();
-    if (!this.gone) stream.receiveData(chunk, payload.length, end);
-  }
-
-  /** DATA without padding that has not come whole: what there is passes at once, so that nothing is kept and nothing copied together. */
-  #dataBegins(flags: number, id: number, length: number): void {
-    if (!this.#isInOrder(h2.DATA, id)) return this.fail(h2.PROTOCOL_ERROR);
-    this.#dataOf = this.#dataFor(id, length);
-    this.#dataLeft = length;
-    this.#dataEnds = (flags & h2.END_STREAM) !== 0;
-  }
-
-  #dataPart(part: Buffer): void {
-    this.#dataLeft -= part.length;
-    const stream = this.#dataOf;
-    if (this.#dataLeft === 0) this.#dataOf = undefined;
-    stream?.receiveData(part, part.length, this.#dataLeft === 0 && this.#dataEnds);
+    if (!this.gone) stream.receiveData(chunk, bytes, end);
   }
 
   /** Judges a DATA frame by its header, and counts it. @returns whom its payload is for; undefined: nobody, and all has been said */
-  #dataFor(id: number, length: number): Http2Stream | undefined {
-    if (id === 0 || this.#isIdle(id)) return void this.fail(h2.PROTOCOL_ERROR);
-    this.#receiveWindow -= length;
-    if (this.#receiveWindow < 0) return void this.fail(h2.FLOW_CONTROL_ERROR);
+  onDataBegins(id: number, length: number): Http2Stream | undefined {
+    if (this.#isIdle(id)) return void this.fail(h2.PROTOCOL_ERROR);
+    if (!this.receiving.receive(length)) return void this.fail(h2.FLOW_CONTROL_ERROR);
     const stream = this.streams.get(id);
     if (stream === undefined || stream.inEnded) {
       this.credit(length);
@@ -335,56 +148,27 @@ export class Http2Connection {
   /** DATA behind END_STREAM. While our direction is open it is an error of the stream, then of the connection (RFC 9113 5.1). */
   #late(id: number, stream?: Http2Stream): void {
     if (stream !== undefined) this.streamError(stream, h2.STREAM_CLOSED);
-    else if (!this.#hasReset(id)) this.fail(h2.STREAM_CLOSED);
+    else if (!this.#resets.has(id)) this.fail(h2.STREAM_CLOSED);
   }
 
   /** A header block likewise; or one that opens a stream in the wrong order (RFC 9113 5.1.1). */
   #lateHead(id: number): void {
-    if (this.#role.server && id < this.lastPeerStream && !this.#hasReset(id)) return this.fail(h2.PROTOCOL_ERROR);
+    if (this.#role.server && id < this.lastPeerStream && !this.#resets.has(id)) return this.fail(h2.PROTOCOL_ERROR);
     this.#late(id);
   }
 
-  #hasReset(id: number): boolean {
-    return this.#resets.has(id) || id <= this.#forgottenReset;
+  /** Whether a stream that we do not know was never opened: then any frame but HEADERS is an offence (RFC 9113 5.1). */
+  #isIdle(id: number): boolean {
+    const ours = (id & 1) === (this.#role.server ? 0 : 1);
+    return ours ? id > this.lastOwnStream : id > this.lastPeerStream;
   }
 
-  /** HEADERS with everything in one frame and nothing around it. The same rules as in `#frame`. */
-  #wholeBlock(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (this.#blockStream !== 0 || !this.peerSettingsSeen || (id & 1) === 0) return this.fail(h2.PROTOCOL_ERROR);
-    this.#decoded(id, this.#decoder.section(bytes, start, end, this.#listLimits), (flags & h2.END_STREAM) !== 0);
-  }
-
-  #decoded(id: number, result: Section | HpackError, end: boolean): void {
-    if (result === 'broken') return this.fail(h2.COMPRESSION_ERROR);
-    this.#section(id, result === 'too large' ? undefined : result, end);
-  }
-
-  #headers(flags: number, id: number, payload: Buffer): void {
-    if (id === 0 || (id & 1) === 0) return this.fail(h2.PROTOCOL_ERROR);
-    const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
-    const skip = (flags & h2.WITH_PRIORITY) === 0 ? 0 : 5;
-    if (block === undefined || block.length < skip) return this.fail(h2.PROTOCOL_ERROR);
-    // Before the block is decoded: a stream error would leave the peer's table and ours apart.
-    if (skip > 0 && dependency(block) === id) return this.fail(h2.PROTOCOL_ERROR);
-    this.#blockStream = id;
-    this.#blockFlags = flags;
-    this.#blockPart(flags, skip === 0 ? block : block.subarray(skip));
-  }
-
-  #blockPart(flags: number, part: Buffer): void {
-    this.#block.push((flags & h2.END_HEADERS) === 0 ? Buffer.from(part) : part); // the bytes are only lent
-    this.#blockBytes += part.length;
-    if ((flags & h2.END_HEADERS) === 0) {
-      const flood = this.#block.length > MAX_CONTINUATIONS || this.#blockBytes > MAX_BLOCK_BYTES;
-      if (flood) this.fail(h2.ENHANCE_YOUR_CALM);
-      return;
-    }
-    const block = this.#block.length === 1 ? this.#block[0]! : Buffer.concat(this.#block);
-    const id = this.#blockStream;
-    this.#block = [];
-    this.#blockStream = this.#blockBytes = 0;
-    const section = this.#decoder.section(block, 0, block.length, this.#listLimits);
-    this.#decoded(id, section, (this.#blockFlags & h2.END_STREAM) !== 0);
+  onHeaderBlock(id: number, bytes: Buffer, start: number, end: number, endStream: boolean): boolean {
+    const result = this.#decoder.section(bytes, start, end, this.#listLimits);
+    const last = this.lastPeerStream;
+    if (result === 'broken') this.fail(h2.COMPRESSION_ERROR);
+    else this.#section(id, result === 'too large' ? undefined : result, endStream);
+    return this.lastPeerStream !== last;
   }
 
   /** @param section undefined when its list was cut at the limit */
@@ -396,7 +180,6 @@ export class Http2Connection {
         return this.#lateHead(id);
       }
       this.lastPeerStream = id;
-      this.#opened++;
       if (section?.is('request') === false) return this.#refuseId(id, h2.PROTOCOL_ERROR);
       return this.#role.onNewStream(id, section, end);
     }
@@ -417,20 +200,15 @@ export class Http2Connection {
     this.#nuisanceSeen();
   }
 
-  #reset(id: number, payload: Buffer): void {
-    if (payload.length !== 4) return this.fail(h2.FRAME_SIZE_ERROR);
-    if (id === 0 || this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
+  onReset(id: number, code: number): void {
+    if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
     const stream = this.streams.get(id);
     if (stream === undefined) return;
     if (this.#role.server) this.#nuisanceSeen(); // before its answer was complete: rapid reset
-    if (!this.gone) stream.receiveReset(payload.readUInt32BE(0));
+    if (!this.gone) stream.receiveReset(code);
   }
 
-  #settingsReceived(flags: number, id: number, payload: Buffer): void {
-    if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
-    if ((flags & h2.ACK) !== 0) return payload.length === 0 ? undefined : this.fail(h2.FRAME_SIZE_ERROR);
-    if (payload.length % 6 !== 0) return this.fail(h2.FRAME_SIZE_ERROR);
-    if (payload.length > 6 * 32) return this.fail(h2.ENHANCE_YOUR_CALM);
+  onSettings(payload: Buffer): void {
     if (this.peerSettingsSeen) this.#nuisanceSeen();
     for (let i = 0; i < payload.length; i += 6) {
       const error = this.#setting(payload.readUInt16BE(i), payload.readUInt32BE(i + 2));
@@ -439,7 +217,7 @@ export class Http2Connection {
     this.peerSettingsSeen = true;
     this.#out.header(h2.SETTINGS, h2.ACK, 0, 0);
     this.#role.onPeerSettings();
-    this.#pumpAll();
+    this.#pump();
   }
 
   #setting(identifier: number, value: number): number {
@@ -460,9 +238,8 @@ export class Http2Connection {
         return h2.NO_ERROR;
       }
       case h2.SETTINGS_MAX_FRAME_SIZE:
-        if (value < h2.MAX_FRAME_BYTES || value > 2 ** 24 - 1) return h2.PROTOCOL_ERROR;
-        this.#peerMaxFrame = h2.MAX_FRAME_BYTES; // larger frames would make others wait
-        return h2.NO_ERROR;
+        // We send none larger than the least that it may be: they would make others wait
+        return value < h2.MAX_FRAME_BYTES || value > 2 ** 24 - 1 ? h2.PROTOCOL_ERROR : h2.NO_ERROR;
       case h2.SETTINGS_ENABLE_CONNECT_PROTOCOL:
         if (value > 1) return h2.PROTOCOL_ERROR;
         this.peerExtendedConnect = value === 1;
@@ -472,24 +249,27 @@ export class Http2Connection {
     }
   }
 
-  #ping(flags: number, id: number, payload: Buffer): void {
-    if (id !== 0) return this.fail(h2.PROTOCOL_ERROR);
-    if (payload.length !== 8) return this.fail(h2.FRAME_SIZE_ERROR);
-    if ((flags & h2.ACK) !== 0) return this.#role.onPong();
+  onPing(payload: Buffer): void {
     this.#nuisanceSeen();
     this.#out.header(h2.PING, h2.ACK, 0, 8);
     this.#out.push(payload);
   }
 
-  #windowUpdate(id: number, payload: Buffer): void {
-    if (payload.length !== 4) return this.fail(h2.FRAME_SIZE_ERROR);
-    const more = payload.readUInt32BE(0) & h2.MAX_WINDOW;
+  onPong(): void {
+    this.#role.onPong();
+  }
+
+  onGoaway(lastStream: number): void {
+    this.#role.onGoaway(lastStream);
+  }
+
+  onWindowUpdate(id: number, more: number): void {
     if (id === 0) {
       if (more < 64) this.#nuisanceSeen();
-      this.sendWindow += more;
+      this.sending.window += more;
       if (more === 0) return this.fail(h2.PROTOCOL_ERROR);
-      if (this.sendWindow > h2.MAX_WINDOW) return this.fail(h2.FLOW_CONTROL_ERROR);
-      return this.#pumpAll();
+      if (this.sending.window > h2.MAX_WINDOW) return this.fail(h2.FLOW_CONTROL_ERROR);
+      return this.#pump();
     }
     if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
     if (more < 64) this.#nuisanceSeen();
@@ -498,69 +278,18 @@ export class Http2Connection {
     stream.sendWindow += more;
     if (more === 0) return this.streamError(stream, h2.PROTOCOL_ERROR);
     if (stream.sendWindow > h2.MAX_WINDOW) return this.streamError(stream, h2.FLOW_CONTROL_ERROR);
-    this.#pumpAll();
+    this.#pump();
   }
 
   /** Counts what costs us more than the peer; a peer that does nothing else is sent away. */
   #nuisanceSeen(): void {
-    const { nuisanceBurst, nuisancePerSecond } = this.settings;
-    if (++this.#nuisance < nuisanceBurst) return;
-    const now = performance.now();
-    this.#nuisance -= Math.min(this.#nuisance, ((now - this.#nuisanceSince) * nuisancePerSecond) / 1000);
-    this.#nuisanceSince = now;
-    if (this.#nuisance >= nuisanceBurst) this.fail(h2.ENHANCE_YOUR_CALM);
+    if (!this.#nuisance.spend()) this.fail(h2.ENHANCE_YOUR_CALM);
   }
 
-  /** Widens a stream's window, as long as all streams together cannot fill the connection's. @returns by how much */
-  lend(bytes: number): number {
-    const lent = Math.max(0, Math.min(bytes, this.#lendable));
-    this.#lendable -= lent;
-    return lent;
-  }
+  // ---- what we say
 
-  giveBack(bytes: number): void {
-    this.#lendable += bytes;
-  }
-
-  // ---- writing
-
-  /** Whether the socket takes more. */
-  writable(): boolean {
-    return this.#out.waiting <= this.#highWater;
-  }
-
-  /** A stream that has to wait for a window or for the socket. */
-  block(stream: Http2Stream): void {
-    if (stream.blocked) return;
-    stream.blocked = true;
-    this.#blocked.push(stream);
-  }
-
-  /** @returns whether it had to wait */
-  #release(stream: Http2Stream): boolean {
-    if (!stream.blocked) return false;
-    stream.blocked = false;
-    this.#blocked.splice(this.#blocked.indexOf(stream), 1);
-    return true;
-  }
-
-  /**
-   * Sends what is queued, 16 KB of each stream in turn, as far as the window and the socket take it: a large one does not hold up the
-   * others, and what is small finds little before it.
-   */
-  #pumpAll(): void {
-    if (this.#blocked.length === 0 || this.gone) return;
-    for (let progress = true; progress && this.sendWindow > 0;) {
-      progress = false;
-      for (const stream of [...this.#blocked]) {
-        if (!this.writable()) return;
-        if (!stream.pump(h2.MAX_FRAME_BYTES)) continue;
-        progress = true;
-        // Behind the others, who are first when the socket takes more
-        if (this.#release(stream)) this.block(stream);
-      }
-    }
-    this.#unblock();
+  #pump(): void {
+    if (!this.gone) this.sending.pump();
   }
 
   /**
@@ -572,25 +301,9 @@ export class Http2Connection {
       if (stream.quietLooks(this.#role.server) >= STALLED_LOOKS) this.streamError(stream, h2.CANCEL);
       if (this.gone) return;
     }
-    this.#stuckLooks = this.writable() ? 0 : this.#stuckLooks + 1;
+    this.#stuckLooks = this.sending.writable() ? 0 : this.#stuckLooks + 1;
     if (this.#stuckLooks >= STALLED_LOOKS) this.#socket.destroy(new Error('the peer reads no more'));
     else this.#stall.set(this.#limits.stallTimeoutMs / 2);
-  }
-
-  #unblock(): void {
-    for (const stream of [...this.#blocked]) {
-      if (stream.queued) continue;
-      if (!this.writable()) return;
-      if (this.#release(stream)) stream.unblocked();
-    }
-  }
-
-  sendDataFrames(id: number, chunk: Buffer): void {
-    for (let at = 0; at < chunk.length; at += h2.BULK_BYTES) {
-      const piece = chunk.length <= h2.BULK_BYTES ? chunk : chunk.subarray(at, at + h2.BULK_BYTES);
-      this.sendWindow -= piece.length;
-      this.#out.data(id, piece, this.#peerMaxFrame);
-    }
   }
 
   /** @returns false when a field may not be written; nothing is sent then */
@@ -599,7 +312,7 @@ export class Http2Connection {
     if (block === undefined) return false;
     const more = this.#heads.list(head.hop)!; // was looked at with the head
     const whole = block.length + more.length;
-    if (whole > this.#peerMaxFrame) this.#sendBlock(id, Buffer.concat([block, more]), end);
+    if (whole > h2.MAX_FRAME_BYTES) this.#sendBlock(id, Buffer.concat([block, more]), end);
     else {
       this.#out.frame(h2.HEADERS, end ? h2.END_HEADERS | h2.END_STREAM : h2.END_HEADERS, id, whole);
       this.#out.push(block);
@@ -617,12 +330,12 @@ export class Http2Connection {
 
   #sendBlock(id: number, block: Buffer, end: boolean): void {
     const flags = end ? h2.END_STREAM : 0;
-    const first = block.length <= this.#peerMaxFrame ? block : block.subarray(0, this.#peerMaxFrame);
+    const first = block.length <= h2.MAX_FRAME_BYTES ? block : block.subarray(0, h2.MAX_FRAME_BYTES);
     const whole = first === block;
     this.#out.frame(h2.HEADERS, flags | (whole ? h2.END_HEADERS : 0), id, first.length);
     this.#out.push(first);
-    for (let at = first.length; at < block.length; at += this.#peerMaxFrame) {
-      const part = block.subarray(at, at + this.#peerMaxFrame);
+    for (let at = first.length; at < block.length; at += h2.MAX_FRAME_BYTES) {
+      const part = block.subarray(at, at + h2.MAX_FRAME_BYTES);
       const last = at + part.length === block.length ? h2.END_HEADERS : 0;
       this.#out.header(h2.CONTINUATION, last, id, part.length);
       this.#out.push(part);
@@ -641,13 +354,6 @@ export class Http2Connection {
 
   sendReset(id: number, code: number): void {
     this.#resets.add(id);
-    if (this.#resets.size > REMEMBERED_RESETS) {
-      for (const oldest of this.#resets) {
-        this.#resets.delete(oldest);
-        this.#forgottenReset = Math.max(this.#forgottenReset, oldest);
-        break;
-      }
-    }
     this.#out.numbers(h2.RST_STREAM, id, code);
   }
 
@@ -667,11 +373,9 @@ export class Http2Connection {
 
   /** Bytes of the peer that were heard, or that nobody will hear: the connection's window opens again. */
   credit(bytes: number): void {
-    this.#unreturned += bytes;
-    if (this.#unreturned < this.#creditAt || this.gone) return;
-    this.#receiveWindow += this.#unreturned;
-    this.sendWindowUpdate(0, this.#unreturned);
-    this.#unreturned = 0;
+    if (this.gone) return;
+    const more = this.receiving.credit(bytes);
+    if (more > 0) this.sendWindowUpdate(0, more);
   }
 
   // ---- streams and ends
@@ -685,7 +389,7 @@ export class Http2Connection {
   }
 
   forget(stream: Http2Stream): void {
-    this.#release(stream);
+    this.sending.release(stream);
     if (stream.id !== 0 && !this.streams.delete(stream.id)) return;
     stream.forgotten();
     this.#role.onForgotten(stream);
@@ -712,8 +416,7 @@ export class Http2Connection {
     if (this.gone) return;
     this.gone = true;
     this.#stall.dispose();
-    this.#held = EMPTY;
-    this.#dataOf = undefined;
+    this.#reader.drop();
     for (const stream of this.streams.list()) stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
     this.#role.onGone();
     // What is queued is still written; the peer's bytes are not read any more.
@@ -726,24 +429,6 @@ export class Http2Connection {
     this.#out.flush();
     this.#socket.end();
   }
-}
-
-/** The length of the frame whose header is there, if it is DATA of this stream without any flag; else 0. */
-function plainDataAt(bytes: Buffer, at: number, id: number): number {
-  if (at + h2.FRAME_HEADER_BYTES > bytes.length || bytes[at + 3] !== h2.DATA || bytes[at + 4] !== 0) return 0;
-  return bytes.readUInt32BE(at + 5) === id ? bytes.readUIntBE(at, 3) : 0;
-}
-
-/** The stream that priority fields depend on; RFC 7540 5.3.1 forbids the stream itself, RFC 9113 ignores what they say. */
-function dependency(priority: Buffer): number {
-  return priority.readUInt32BE(0) & h2.MAX_WINDOW;
-}
-
-/** A payload without its padding (RFC 9113 6.1); undefined when the padding is longer than the payload. */
-function unpad(payload: Buffer, from: number): Buffer | undefined {
-  const padding = payload[from];
-  if (padding === undefined || padding >= payload.length - from) return undefined;
-  return payload.subarray(from + 1, payload.length - padding);
 }
 
 /** The trailers that a section is, as far as they may be passed on; the same list for the same section. */

@@ -164,7 +164,7 @@ export abstract class Http2Stream {
     // More was heard than the next hop alone can have swallowed: this reader keeps up, and gets twice as much
     let more = 0;
     if (this.#heard > Math.max(window, NEXT_HOP_BYTES)) {
-      more = this.connection.lend(Math.min(window, maxWindowBytes - window));
+      more = this.connection.receiving.lend(Math.min(window, maxWindowBytes - window));
       this.#lent += more;
       this.#heard = 0;
     }
@@ -175,7 +175,7 @@ export abstract class Http2Stream {
 
   /** The stream takes no more room. */
   forgotten(): void {
-    this.connection.giveBack(this.#lent);
+    this.connection.receiving.giveBack(this.#lent);
     this.#lent = 0;
   }
 
@@ -231,11 +231,11 @@ export abstract class Http2Stream {
       this.#owed -= chunk.length;
     }
     // Behind what waits already, for the socket too: of many streams each would put a piece into its queue
-    const free = !this.queued && this.connection.writable();
+    const free = !this.queued && this.connection.sending.writable();
     const sent = free ? this.#write(chunk, chunk.length) : 0;
     if (sent < chunk.length) (this.#outQueue ??= new ByteQueue()).push(sent === 0 ? chunk : chunk.subarray(sent));
-    else if (this.connection.writable()) return true;
-    this.connection.block(this);
+    else if (this.connection.sending.writable()) return true;
+    this.connection.sending.block(this);
     return false;
   }
 
@@ -298,11 +298,11 @@ export abstract class Http2Stream {
   }
 
   #write(chunk: Buffer, limit: number): number {
-    const window = Math.min(limit, chunk.length, this.sendWindow, this.connection.sendWindow);
+    const window = Math.min(limit, chunk.length, this.sendWindow, this.connection.sending.window);
     if (window <= 0 || this.id === 0) return 0;
     this.sendWindow -= window;
     this.#quiet = 0;
-    this.connection.sendDataFrames(this.id, window === chunk.length ? chunk : chunk.subarray(0, window));
+    this.connection.sending.write(this.id, window === chunk.length ? chunk : chunk.subarray(0, window));
     return window;
   }
 
@@ -322,7 +322,7 @@ export abstract class Http2Stream {
       return;
     }
     while (this.pump(Infinity));
-    if (this.queued) this.connection.block(this);
+    if (this.queued) this.connection.sending.block(this);
     else if (this.#endQueued) {
       this.#endQueued = false;
       this.#writeEnd();
