@@ -15,6 +15,7 @@ export class BodyWriter {
 
   start(length: number): void {
     this.#owed = length;
+    this.#out.wholeTurn = length !== 0;
   }
 
   /** @returns false when this is more than was promised; nothing is written then */
@@ -37,6 +38,7 @@ export class BodyWriter {
   /** @returns false when less was sent than promised: only a broken connection can tell the peer */
   end(trailers: Headers | undefined): boolean {
     if (this.#owed > 0) return false;
+    this.#out.wholeTurn = false;
     if (this.#owed === CHUNKED) this.#out.push(encodeLastChunk(trailers));
     return true;
   }

@@ -374,7 +374,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
       this.#fail('the request body is longer than its content-length', 'INTERNAL');
       return true;
     }
-    if (this.#out.waiting <= this.#highWater) return true;
+    if (this.#out.fits(this.#highWater)) return true;
     this.#blocked = true;
     if (this.tunnel === undefined) this.#timer.set(this.#limits.stallTimeoutMs);
     return false;

@@ -404,7 +404,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
       this.reset();
       return true;
     }
-    if (this.#out.waiting <= this.#highWater) {
+    if (this.#out.fits(this.#highWater)) {
       if (this.#peerEnded) this.#watch();
       return true;
     }

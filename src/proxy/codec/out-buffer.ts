@@ -30,20 +30,22 @@ export class OutBuffer {
   #size = 0;
   #bytes = 0;
   #scheduled = false;
-  readonly #wholeTurn: boolean;
+  /**
+   * Whether to wait for all that is read in this turn: right where many exchanges share the socket, and in the middle of a message, whose
+   * pieces come in TLS records of 16 KB, and DATA frames cut by them. Otherwise what one callback has said is written behind it.
+   */
+  wholeTurn: boolean;
   readonly #onRoom: () => void;
   readonly #encrypted: boolean;
 
   /**
    * @param onRoom called after each turn's write, and when the socket has drained: what waited for room here may have it now. The
    * socket's 'drain' alone does not tell: it only comes when the socket itself was over its mark, and not when half of the bytes waited here
-   * @param wholeTurn whether to wait for all sockets that are readable in this turn: right where many exchanges share the socket;
-   * otherwise what one callback has said is written behind it
    */
   constructor(socket: Socket, onRoom: () => void, wholeTurn = false) {
     this.socket = socket;
     this.#onRoom = onRoom;
-    this.#wholeTurn = wholeTurn;
+    this.wholeTurn = wholeTurn;
     this.#encrypted = socket instanceof TLSSocket;
     socket.on('drain', this.#onDrain);
   }
@@ -61,6 +63,13 @@ export class OutBuffer {
   /** Bytes that wait here or in the socket. */
   get waiting(): number {
     return this.#bytes + this.socket.writableLength;
+  }
+
+  /** Whether no more than `mark` bytes wait, the socket having been given what it takes. */
+  fits(mark: number): boolean {
+    if (this.waiting <= mark) return true;
+    this.flush();
+    return this.waiting <= mark;
   }
 
   /** Copies `part`, a string as latin1. */
@@ -120,7 +129,7 @@ export class OutBuffer {
     this.#bytes += bytes;
     if (this.#scheduled) return;
     this.#scheduled = true;
-    if (this.#wholeTurn) setImmediate(flushScheduled, this);
+    if (this.wholeTurn) setImmediate(flushScheduled, this);
     else if (due.push(this) === 1) process.nextTick(flushDue);
   }
 
@@ -178,7 +187,11 @@ export class OutBuffer {
 
 /** What one of them sets off may add others. */
 function flushDue(): void {
-  for (let i = 0; i < due.length; i++) due[i]!.endOfTurn();
+  for (let i = 0; i < due.length; i++) {
+    const out = due[i]!;
+    if (out.wholeTurn) setImmediate(flushScheduled, out);
+    else out.endOfTurn();
+  }
   due.length = 0;
 }
 

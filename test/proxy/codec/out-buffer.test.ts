@@ -1,19 +1,74 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { BodyWriter } from '../../../src/proxy/codec/body-writer.ts';
 import { OutBuffer } from '../../../src/proxy/codec/out-buffer.ts';
 import { portOf } from './forwarder.ts';
 
-test('out buffer: says that it has room even when the socket itself was never over its mark', async (t) => {
+/** A socket whose peer reads all, and what is written to it, call by call. */
+async function socketTo(t: TestContext): Promise<{ socket: Socket; writes: string[] }> {
   const server = createServer((peer) => peer.resume()).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const socket: Socket = connect(portOf(server), '127.0.0.1');
+  const socket = connect(portOf(server), '127.0.0.1');
   t.after(() => {
     socket.destroy();
     server.close();
   });
   await once(socket, 'connect');
+  const writes: string[] = [];
+  const write = socket.write.bind(socket);
+  socket.write = (bytes: string | Uint8Array) => {
+    writes.push(bytes.toString());
+    return write(bytes);
+  };
+  return { socket, writes };
+}
+
+const ticks = () => new Promise<void>((resolve) => process.nextTick(() => process.nextTick(resolve)));
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+test('out buffer: a head without a body leaves behind the callback that wrote it', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const out = new OutBuffer(socket, () => {});
+  out.push('head ');
+  new BodyWriter(out).start(0);
+  await ticks();
+  assert.deepEqual(writes, ['head ']);
+});
+
+test('out buffer: the pieces of a body that come in one turn leave in one write', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const out = new OutBuffer(socket, () => {});
+  const body = new BodyWriter(out);
+  out.push('head ');
+  body.start(12);
+  for (const piece of ['one ', 'two ']) {
+    body.data(Buffer.from(piece));
+    await ticks(); // each piece comes with a callback of its own
+  }
+  assert.deepEqual(writes, []);
+  await turn();
+  assert.deepEqual(writes, ['head one two ']);
+  body.data(Buffer.from('end.'));
+  body.end(undefined);
+  await turn();
+  assert.deepEqual(writes, ['head one two ', 'end.']);
+});
+
+test('out buffer: what is over the mark is given to the socket before anybody has to wait', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const out = new OutBuffer(socket, () => {}, true);
+  out.push(Buffer.alloc(1000));
+  assert.equal(out.fits(1000), true);
+  assert.equal(writes.length, 0);
+  out.push(Buffer.alloc(1));
+  assert.equal(out.fits(1000), true);
+  assert.equal(writes.length, 1);
+});
+
+test('out buffer: says that it has room even when the socket itself was never over its mark', async (t) => {
+  const { socket } = await socketTo(t);
   const mark = socket.writableHighWaterMark;
   let drains = 0;
   let told = -1;
