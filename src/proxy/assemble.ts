@@ -8,7 +8,7 @@ import { EndpointRegistry } from './balance/registry.ts';
 import { defaultLimits as defaultCodecLimits } from './codec/limits.ts';
 import { TimerWheel } from './codec/timer-wheel.ts';
 import { type Exchange, stack } from './exchange.ts';
-import { access, forwardInbound, hopHeaders, ownAddress, type InboundExchange } from './filter/inbound.ts';
+import { access, forwardInbound, hopHeaders, ownAddress } from './filter/inbound.ts';
 import {
   chooseBackend,
   findService,
@@ -26,6 +26,7 @@ import { DEFAULT_LIMITS } from './limits.ts';
 import { LiveCredentials } from './live-credentials.ts';
 import { Lookups } from './lookups.ts';
 import type { Proxy, ProxyOptions } from './options.ts';
+import { OwnConnections } from './own-connections.ts';
 import { connector } from './pool/connect.ts';
 import { Upstreams } from './pool/upstreams.ts';
 import { CompiledServices } from './route/compiled-services.ts';
@@ -100,7 +101,7 @@ function compileOutbound(
 
 function compileInbound(config: ProxyConfig | undefined, options: ProxyOptions, shared: Shared): InboundState {
   const { clock, appAddress, podAddresses = [] } = options;
-  const { guard, upstreams, stripped, timers, limits, tunnels } = shared;
+  const { guard, upstreams, stripped, timers, limits } = shared;
   const resource = config?.get('inbound') as InboundResource | undefined;
   const policy: AccessMatcher | undefined = resource === undefined ? undefined : accessMatcher(resource);
   const ports = new Map(resource?.ports.map((port) => [port.number, port.protocol]));
@@ -114,7 +115,6 @@ function compileInbound(config: ProxyConfig | undefined, options: ProxyOptions, 
         // the last thing before the app
         policy,
         clock,
-        onTunnel: (exchange) => tunnels.add(exchange),
         probe: probePort({ upstreams, appAddress, timers, limits }),
       }),
     ],
@@ -137,7 +137,7 @@ function sharedParts(options: ProxyOptions) {
   const book = new TrafficBook();
   const registry = new EndpointRegistry();
   const running = new Roster<Exchange>();
-  const ownConnections = new Set<string>();
+  const ownConnections = new OwnConnections();
   const credentials = new LiveCredentials(options.credentials, clock);
   const isIdentity = identityHeaders(more);
   const parts: { run: ProxyRun | undefined } = { run: undefined };
@@ -165,8 +165,6 @@ function sharedParts(options: ProxyOptions) {
     compiled: new CompiledServices({ registry, random, book }),
     ready: new WatchSource(false),
     recording: { clock, running, accessLog, metrics },
-    /** Inbound exchanges that flow on after they were let in. */
-    tunnels: new Set<InboundExchange>(),
     stripped: {
       all: isIdentity,
       allButReason: (name: string) => name !== REASON_HEADER && isIdentity(name),

@@ -2,7 +2,7 @@ import type { InboundResource, ProxyConfig, WorkloadResource } from '../mesh/res
 import type { CompiledConfig, Shared } from './assemble.ts';
 import { canonicalAddress, parseDestination, type Destination } from './destination.ts';
 import { ProxyError } from './error.ts';
-import { judge } from './filter/inbound.ts';
+import { InboundExchange, judge } from './filter/inbound.ts';
 import type { OutboundExchange } from './filter/outbound.ts';
 import type { ProxyOptions, ProxyState } from './options.ts';
 import { loadOriginalDestination, localDestination } from './original-destination.ts';
@@ -158,7 +158,7 @@ export class ProxyRun {
   #configChanged(): void {
     const config = this.#options.config.current();
     if (config === undefined) return;
-    const { registry, upstreams, tunnels } = this.#shared;
+    const { registry, upstreams, recording } = this.#shared;
     try {
       this.#compiled = this.#compile(config);
       this.#refused = undefined;
@@ -170,16 +170,17 @@ export class ProxyRun {
       return;
     }
     upstreams.retainTunnels(registry.tunnels());
-    for (const exchange of tunnels) this.#rejudge(exchange);
+    for (const exchange of recording.running) {
+      if (exchange instanceof InboundExchange && exchange.flowsOn) this.#rejudge(exchange);
+    }
     void this.#inboundPorts?.want(this.#wantedPorts(config));
     this.#updateReady();
   }
 
   /** What flows on must still be allowed (`smi.md` A19). */
-  #rejudge(exchange: Parameters<typeof judge>[1]): void {
+  #rejudge(exchange: InboundExchange): void {
     const { policy } = this.#compiled.inbound;
     if (policy === undefined || policy.mode !== 'deny' || judge(policy, exchange, false) === undefined) return;
-    this.#shared.tunnels.delete(exchange);
     exchange.abort(new ProxyError('ACCESS_DENIED', 'a change of policy has ended this connection'));
   }
 
@@ -205,7 +206,7 @@ export class ProxyRun {
 
   async #sweepUntil(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    const { upstreams, book, registry, tunnels } = this.#shared;
+    const { upstreams, book, registry } = this.#shared;
     for (;;) {
       try {
         await clock.sleep(SWEEP_MS, signal);
@@ -214,7 +215,6 @@ export class ProxyRun {
       }
       const now = clock.now();
       upstreams.sweep(now);
-      for (const exchange of tunnels) if (exchange.finished) tunnels.delete(exchange);
       const pods = registry.pods();
       book.sweep(now, (namespace, pod) => pods.has(`${namespace}/${pod}`));
       const source = this.#compiled.source;

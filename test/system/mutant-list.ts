@@ -264,8 +264,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'live-connections-forgotten',
     file: 'src/proxy/filter/inbound.ts',
-    line: 'if (exchange.isTunnel) onTunnel(exchange);',
-    becomes: "if (exchange.isTunnel && exchange.kind === 'http') onTunnel(exchange);",
+    line: 'exchange.flowsOn = exchange.isTunnel;',
+    becomes: "exchange.flowsOn = exchange.isTunnel && exchange.kind === 'http';",
     why: 'a TCP connection lives on when its grant is gone (A19)',
     first: ['TT-47'],
   },

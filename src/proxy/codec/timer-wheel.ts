@@ -4,7 +4,7 @@
  */
 export class TimerWheel {
   readonly tickMs: number;
-  readonly #slots: Entry[][];
+  readonly #slots: WheelTimer[][];
   #tick = 0;
   #size = 0;
   #started = 0;
@@ -15,7 +15,7 @@ export class TimerWheel {
     this.#slots = Array.from({ length: slots }, () => []);
   }
 
-  /** Timers that are queued; a cleared one leaves when its slot comes by. */
+  /** Timers that are queued; a cleared one leaves when its slot comes by, a disposed one at once. */
   get size(): number {
     return this.#size;
   }
@@ -31,14 +31,24 @@ export class TimerWheel {
     return this.#tick + Math.ceil(ms / this.tickMs) + 1;
   }
 
-  /** Queues a timer to be looked at in tick `at`. Only WheelTimer calls this. */
-  insert(timer: WheelTimer, at: number): void {
-    this.#put({ timer, at });
+  /** Queues a timer to be looked at in tick `visitAt`. This and `remove` are for WheelTimer alone. */
+  insert(timer: WheelTimer): void {
+    timer.place = this.#slotOf(timer).push(timer) - 1;
+    this.#size++;
   }
 
-  #put(entry: Entry): void {
-    this.#slots[entry.at % this.#slots.length]?.push(entry);
-    this.#size++;
+  remove(timer: WheelTimer): void {
+    const slot = this.#slotOf(timer);
+    const last = slot.pop()!;
+    if (last !== timer) {
+      slot[timer.place] = last;
+      last.place = timer.place;
+    }
+    this.#size--;
+  }
+
+  #slotOf({ visitAt }: WheelTimer): WheelTimer[] {
+    return this.#slots[visitAt % this.#slots.length]!;
   }
 
   /** Stops the interval; for shutdown. Timers that are set do not fire any more until another is set. */
@@ -60,23 +70,12 @@ export class TimerWheel {
   }
 
   #turn(tick: number): void {
-    const index = tick % this.#slots.length;
-    const slot = this.#slots[index];
-    if (slot === undefined || slot.length === 0) return;
-    this.#slots[index] = [];
-    this.#size -= slot.length;
-    for (const entry of slot) {
-      // The wheel comes round once more before the time of some.
-      if (entry.at > tick) this.#put(entry);
-      else entry.timer.visit(tick);
-    }
+    const slot = this.#slots[tick % this.#slots.length]!;
+    if (slot.length === 0) return;
+    // The wheel comes round once more before the time of the others. What one sets off may move or end another.
+    const due = slot.filter((timer) => timer.visitAt === tick);
+    for (const timer of due) if (timer.visitAt === tick) timer.visit(tick);
   }
-}
-
-/** One place in a slot: whom to look at, and when. */
-interface Entry {
-  readonly timer: WheelTimer;
-  readonly at: number;
 }
 
 /** One deadline that is set, moved and cleared many times. Make it with `TimerWheel.timer`. */
@@ -86,7 +85,9 @@ export class WheelTimer {
   /** 0 = not set. */
   #deadline = 0;
   /** Tick in which the wheel will look at this timer; 0 = not queued. May be earlier than the deadline. */
-  #visitAt = 0;
+  visitAt = 0;
+  /** Where it is in its slot, while it is queued. */
+  place = 0;
 
   constructor(wheel: TimerWheel, onExpire: () => void) {
     this.#wheel = wheel;
@@ -95,37 +96,43 @@ export class WheelTimer {
 
   /** Fires once, `ms` from now; replaces what was set before. */
   set(ms: number): void {
+    if (this.#onExpire === nothing) return; // disposed
     const deadline = this.#wheel.tickAfter(ms);
     this.#deadline = deadline;
-    if (this.#visitAt !== 0 && this.#visitAt <= deadline) return; // will be looked at in time
-    // When it is queued for later already, that entry will find #visitAt changed, and be dropped.
-    this.#visitAt = deadline;
-    this.#wheel.insert(this, deadline);
+    if (this.visitAt === 0) this.#queue(deadline);
+    else if (this.visitAt > deadline) {
+      this.#wheel.remove(this);
+      this.#queue(deadline);
+    } // else it will be looked at in time
+  }
+
+  #queue(at: number): void {
+    this.visitAt = at;
+    this.#wheel.insert(this);
   }
 
   clear(): void {
     this.#deadline = 0;
   }
 
-  /**
-   * Ends the timer for good. It stays queued until its slot comes by, which may be a while; what it would have called is let go now,
-   * so that a closed connection is not kept.
-   */
+  /** Ends the timer for good, and leaves nothing of it behind: of connections that come and go each has one of minutes. */
   dispose(): void {
     this.#deadline = 0;
     this.#onExpire = nothing;
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.visitAt === 0) return;
+    this.#wheel.remove(this);
+    this.visitAt = 0;
   }
 
   /** Called by the wheel when its slot comes by. */
   visit(tick: number): void {
-    if (this.#visitAt !== tick) return; // an entry that was overtaken by an earlier one
-    this.#visitAt = 0;
+    this.#leave();
     if (this.#deadline === 0) return;
-    if (this.#deadline > tick) {
-      this.#visitAt = this.#deadline;
-      this.#wheel.insert(this, this.#deadline);
-      return;
-    }
+    if (this.#deadline > tick) return this.#queue(this.#deadline);
     this.#deadline = 0;
     this.#onExpire();
   }

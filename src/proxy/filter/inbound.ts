@@ -18,6 +18,8 @@ export class InboundExchange extends Exchange {
   readonly meshed: boolean;
   /** Own address at which it arrived. */
   readonly arrivedAt: string;
+  /** It was let in and lives as long as a connection: it is judged again when the policy changes. */
+  flowsOn = false;
 
   constructor(
     kind: 'http' | 'tcp',
@@ -108,15 +110,13 @@ export interface AccessOptions {
   /** Undefined before the first configuration: nobody gets in. */
   readonly policy: AccessMatcher | undefined;
   readonly clock: Clock;
-  /** Told about what flows on after it was let in, to judge it again when the policy changes. */
-  readonly onTunnel: (exchange: InboundExchange) => void;
   /** Takes over a raw connection that is nothing but the kubelet's probe of a port. */
   readonly probe: (exchange: InboundExchange) => void;
 }
 
 /** Lets through what a TrafficTarget allows, by the destination's mode; denies before there is a configuration. */
 export function access(options: AccessOptions): Filter<InboundExchange> {
-  const { policy, clock, onTunnel } = options;
+  const { policy, clock } = options;
   return (next) =>
     function accessFilter(exchange) {
       if (policy === undefined) {
@@ -131,7 +131,7 @@ export function access(options: AccessOptions): Filter<InboundExchange> {
         return refuse(exchange, denied, explain(denied, exchange));
       }
       exchange.audited = denied;
-      if (exchange.isTunnel) onTunnel(exchange);
+      exchange.flowsOn = exchange.isTunnel;
       next(exchange);
     };
 }

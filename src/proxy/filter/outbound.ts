@@ -8,6 +8,7 @@ import type { ProxyError } from '../error.ts';
 import { Exchange, type Filter, type Handler, type Peer } from '../exchange.ts';
 import { header, strip, VIA_HEADER, type HeaderTest } from '../headers.ts';
 import type { ProxyLimits } from '../limits.ts';
+import type { OwnConnections } from '../own-connections.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { Upstreams } from '../pool/upstreams.ts';
 import { refuse } from '../refuse.ts';
@@ -46,7 +47,7 @@ export class OutboundExchange extends Exchange {
  * @param instance random name of this process
  * @param ownConnections names of the connections that it has open (`connectionName`)
  */
-export function loopGuard(instance: string, ownConnections: ReadonlySet<string>): Filter<OutboundExchange> {
+export function loopGuard(instance: string, ownConnections: OwnConnections): Filter<OutboundExchange> {
   return (next) =>
     function loopGuardFilter(exchange) {
       const via = header(exchange.head.headers, VIA_HEADER);

@@ -3,6 +3,7 @@ import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { canonicalAddress, formatDestination, type Destination } from '../destination.ts';
 import { ProxyError } from '../error.ts';
+import type { OwnConnections } from '../own-connections.ts';
 
 /** TCP keep-alive on everything that is dialled or accepted: finds peers that vanished without a word. */
 export const KEEP_ALIVE_MS = 60_000;
@@ -13,7 +14,7 @@ export interface ConnectOptions {
   /** Says why an address must not be dialled; asked for every address that a name resolves to. */
   readonly forbidden: (address: string, port: number) => string | undefined;
   /** `connectionName` of our own connections, so that the listeners recognise one that comes back to us. */
-  readonly ownConnections: Set<string>;
+  readonly ownConnections: OwnConnections;
 }
 
 /** Opens TCP connections for the pools. */

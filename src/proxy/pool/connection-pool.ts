@@ -1,5 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { jittered, type Random } from '../../base/random.ts';
+import { type Member, Roster } from '../../base/roster.ts';
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import { cancelledError, type Dial, type Pool, type PoolState, type Waiter } from './pool.ts';
@@ -19,7 +20,7 @@ export interface ConnectionPoolOptions {
   readonly maxAgeMs: number;
 }
 
-interface Entry {
+interface Entry extends Member {
   readonly connection: ClientConnection;
   readonly expiresAt: number;
   /** Since when nothing runs on it, to the sweep before; 0 while something does. */
@@ -38,9 +39,9 @@ export class ConnectionPool implements Pool {
   stale = 0;
   closed = false;
   readonly #options: ConnectionPoolOptions;
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Roster<Entry>();
   /** Drained ones: running streams finish, nothing new starts. */
-  readonly #retired = new Set<ClientConnection>();
+  readonly #retired = new Roster<Entry>();
   #roomy: Entry[] = [];
   #waiters: { readonly waiter: Waiter; readonly until: number }[] = [];
   #dialling = 0;
@@ -141,7 +142,7 @@ export class ConnectionPool implements Pool {
     if (this.closed && this.#waiters.length === 0) return connection.drain();
     this.#now = clock.now();
     const expiresAt = this.#now + jittered(maxAgeMs, 0.2, random);
-    const entry: Entry = { connection, expiresAt, idleSince: this.#now, offered: false, kept: true };
+    const entry: Entry = { connection, expiresAt, idleSince: this.#now, offered: false, kept: true, place: -1 };
     this.#entries.add(entry);
     connection.onChange = () => this.#changed(entry);
     this.#changed(entry);
@@ -168,10 +169,11 @@ export class ConnectionPool implements Pool {
   }
 
   #remove(entry: Entry): void {
-    if (!this.#entries.delete(entry)) return;
+    if (!entry.kept) return;
     entry.kept = false;
+    this.#entries.delete(entry);
     this.#withdraw(entry);
-    this.#keepUntilOver(entry.connection);
+    this.#keepUntilOver(entry);
     if (this.#waiters.length > 0) this.#dialMore();
   }
 
@@ -196,17 +198,18 @@ export class ConnectionPool implements Pool {
   }
 
   /** Gone means: nothing new. What runs on it may run on, and destroy must still find it. */
-  #keepUntilOver(connection: ClientConnection): void {
+  #keepUntilOver(entry: Entry): void {
+    const { connection } = entry;
     const look = () => {
-      if (connection.gone && connection.active === 0) this.#retired.delete(connection);
+      if (connection.gone && connection.active === 0) this.#retired.delete(entry);
     };
-    this.#retired.add(connection);
+    this.#retired.add(entry);
     connection.onChange = look;
     look();
   }
 
   renew(): void {
-    for (const entry of [...this.#entries]) this.#retire(entry);
+    for (const entry of this.#entries) this.#retire(entry);
   }
 
   close(): void {
@@ -216,11 +219,13 @@ export class ConnectionPool implements Pool {
 
   destroy(): void {
     this.closed = true;
-    for (const { connection } of [...this.#entries]) connection.destroy();
-    for (const connection of [...this.#retired]) connection.destroy();
-    for (const entry of this.#entries) entry.kept = false;
-    this.#entries.clear();
-    this.#retired.clear();
+    const entries = [...this.#entries, ...this.#retired];
+    for (const { connection } of entries) connection.destroy();
+    for (const entry of entries) {
+      entry.kept = false;
+      this.#entries.delete(entry);
+      this.#retired.delete(entry);
+    }
     this.#roomy = [];
   }
 
@@ -230,8 +235,8 @@ export class ConnectionPool implements Pool {
 
   describe(): PoolState {
     const { name, kind } = this.#options;
-    const connections = [...this.#entries].map((e) => e.connection).concat([...this.#retired]);
-    const active = connections.reduce((sum, c) => sum + c.active, 0);
+    const connections = [...this.#entries, ...this.#retired];
+    const active = connections.reduce((sum, { connection }) => sum + connection.active, 0);
     const waiting = this.#waiters.length;
     return {
       name,
