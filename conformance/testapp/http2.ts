@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { authorityOf } from './dial.ts';
 import { answerOf } from './http1.ts';
-import { SERVED_BY, TEST_ID, type Answer, type Call } from './protocol.ts';
-import { grpcMessage } from './serve.ts';
+import { grpcMessage, SERVED_BY, TEST_ID, type Answer, type Call } from './protocol.ts';
 import type { Session } from './sessions.ts';
 import { WireError } from './wire.ts';
 

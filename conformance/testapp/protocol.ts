@@ -131,3 +131,10 @@ export const SERVED_BY = 'x-test-served-by';
 export function idInBytes(bytes: string): string | undefined {
   return /\bid=([\w.-]+)/.exec(bytes)?.[1];
 }
+
+/** A length-prefixed gRPC message, uncompressed. */
+export function grpcMessage(payload: Buffer): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(payload.length, 1);
+  return Buffer.concat([prefix, payload]);
+}

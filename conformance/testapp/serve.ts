@@ -1,9 +1,9 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from 'node:http';
-import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { Http2Server } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { WebSocketServer } from 'ws';
-import { idInBytes, SERVED_BY, TEST_ID, type Receipt, type ServedBy } from './protocol.ts';
+import type { WebSocketServer } from 'ws';
+import { grpcMessage, idInBytes, SERVED_BY, TEST_ID, type Receipt, type ServedBy } from './protocol.ts';
 import type { Receipts } from './receipts.ts';
 
 export interface ServeOptions {
@@ -26,6 +26,9 @@ export interface Serving {
   close(): Promise<void>;
 }
 
+/** `import` would read every export of `node:http`, and with them load undici, which takes longer than all the rest. */
+const { createServer: createHttpServer } = process.getBuiltinModule('node:http');
+
 /** Opens every port, then resolves. Who answered stands in the reply header `x-test-served-by`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const open = new Set<Socket>();
@@ -47,9 +50,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     return chosen;
   };
   const http = http1(options);
-  const http2 = h2c(options);
+  let http2: Http2Server | undefined; // made for who speaks it: few do, and its code is half of what a server would load
+  const toHttp2 = (socket: Socket) => (http2 ??= h2c(options)).emit('connection', socket);
   return {
-    http: await listen(options.http, (socket, port) => detect(socket, port, http, http2, options.receipts)),
+    http: await listen(options.http, (socket, port) => detect(socket, port, http, toHttp2, options.receipts)),
     tcp: await listen(options.tcp, (socket, port) => echo(socket, port, 'tcp', options)),
     tcpFirst: await listen(options.tcpFirst, (socket, port) => echo(socket, port, 'tcp-first', options)),
     async close() {
@@ -61,12 +65,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 }
 
 /** Hands a connection to the HTTP version that its first bytes speak, and notes bytes that are no HTTP at all. */
-function detect(socket: Socket, port: number, http: HttpServer, http2: Http2Server, receipts: Receipts): void {
+function detect(
+  socket: Socket,
+  port: number,
+  http: HttpServer,
+  toHttp2: (socket: Socket) => void,
+  receipts: Receipts,
+): void {
   socket.once('data', (chunk: Buffer) => {
     const text = chunk.toString('latin1');
     socket.pause();
     socket.unshift(chunk);
-    if (text.startsWith('PRI * HTTP/2')) http2.emit('connection', socket);
+    if (text.startsWith('PRI * HTTP/2')) toHttp2(socket);
     else if (/^[A-Z]+ [^\r\n]*HTTP\/1/.test(text)) {
       http.emit('connection', socket);
       socket.resume();
@@ -93,14 +103,16 @@ function http1({ self, receipts }: ServeOptions): HttpServer {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json', [SERVED_BY]: served }).end(served + '\n');
   });
-  const websockets = new WebSocketServer({ noServer: true });
-  websockets.on('headers', (headers) => headers.push(`${SERVED_BY}: ${served}`));
+  let websockets: Promise<WebSocketServer> | undefined;
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     note(request, 'websocket');
-    websockets.handleUpgrade(request, socket, head, (websocket) => {
-      websocket.on('error', () => websocket.terminate());
-      websocket.on('message', (message: Buffer, binary) => websocket.send(message, { binary }));
-    });
+    websockets ??= websocketServer(served);
+    void websockets.then((accepting) =>
+      accepting.handleUpgrade(request, socket, head, (websocket) => {
+        websocket.on('error', () => websocket.terminate());
+        websocket.on('message', (message: Buffer, binary) => websocket.send(message, { binary }));
+      }),
+    );
   });
   server.on('connect', (request: IncomingMessage, socket: Socket) => {
     note(request, 'http1');
@@ -110,10 +122,18 @@ function http1({ self, receipts }: ServeOptions): HttpServer {
   return server;
 }
 
+/** Loaded for the first that asks. */
+async function websocketServer(served: string): Promise<WebSocketServer> {
+  const { WebSocketServer: Server } = await import('ws');
+  const websockets = new Server({ noServer: true });
+  websockets.on('headers', (headers) => headers.push(`${SERVED_BY}: ${served}`));
+  return websockets;
+}
+
 /** HTTP/2 with prior knowledge; `content-type: application/grpc` gets one message and a trailer with status 0. */
 function h2c({ self, receipts }: ServeOptions): Http2Server {
   const served = JSON.stringify(self);
-  const server = createHttp2Server();
+  const server = process.getBuiltinModule('node:http2').createServer();
   server.on('sessionError', () => undefined); // the session is gone already
   server.on('stream', (stream, headers, _flags, raw) => {
     stream.on('error', () => undefined); // reset by the peer
@@ -152,13 +172,6 @@ function echo(socket: Socket, port: number, protocol: 'tcp' | 'tcp-first', { sel
     socket.write(chunk);
     socket.pipe(socket);
   });
-}
-
-/** A length-prefixed gRPC message, uncompressed. */
-export function grpcMessage(payload: Buffer): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(payload.length, 1);
-  return Buffer.concat([prefix, payload]);
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

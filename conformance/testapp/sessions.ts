@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { authorityOf, dial, dialThrough, TunnelRefused, type HostPort } from './dial.ts';
-import { openHttp2 } from './http2.ts';
 import { parseServedBy, readHead, skipBody } from './http1.ts';
 import { TEST_ID, type Answer, type Call } from './protocol.ts';
 import { errorCode, Wire, WireError } from './wire.ts';
@@ -37,7 +36,10 @@ export async function openSession(
       : dialThrough(through, call);
   try {
     const socket = await withDeadline(connecting, call.timeoutMs ?? DEFAULT_TIMEOUT_MS, (late) => late.destroy());
-    if (call.protocol === 'http2' || call.protocol === 'grpc') return openHttp2(call, socket, askWithDeadline);
+    if (call.protocol === 'http2' || call.protocol === 'grpc') {
+      const { openHttp2 } = await import('./http2.ts'); // `node:http2` takes as long to load as all the rest
+      return openHttp2(call, socket, askWithDeadline);
+    }
     return wireSession(call, new Wire(socket), absolute);
   } catch (error) {
     return error instanceof TunnelRefused ? error.answer : { error: errorCode(error) };

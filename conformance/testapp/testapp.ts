@@ -3,11 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { controlName, serveReceipts } from './control.ts';
 import { proxyFrom } from './dial.ts';
-import { drive } from './driver.ts';
 import type { Call } from './protocol.ts';
-import { Receipts } from './receipts.ts';
-import { send } from './send.ts';
-import { serve } from './serve.ts';
 
 const USAGE = `usage: weft testapp serve --listen-address ADDRESS [--http PORTS] [--tcp PORTS] [--tcp-first PORTS]
        weft testapp driver            JSON lines on stdin and stdout (conformance/testapp/protocol.ts)
@@ -21,7 +17,10 @@ export interface TestappIo {
   readonly stdout: Writable;
 }
 
-/** `weft testapp`: the program that the suite's test pods run. Resolves with the exit code. */
+/**
+ * `weft testapp`: the program that the suite's test pods run. Resolves with the exit code. Each verb loads its own code only: a run
+ * starts two of these in every pod.
+ */
 export async function testapp(args: readonly string[], io: TestappIo, signal: AbortSignal): Promise<number> {
   const [verb, ...rest] = args;
   const { env } = io;
@@ -30,10 +29,13 @@ export async function testapp(args: readonly string[], io: TestappIo, signal: Ab
     case 'serve':
       await runServer(rest, io, control, signal);
       return 0;
-    case 'driver':
+    case 'driver': {
+      const { drive } = await import('./driver.ts');
       await drive({ proxy: proxyFrom(env), control, stdin: io.stdin, stdout: io.stdout }, signal);
       return 0;
+    }
     case 'call': {
+      const { send } = await import('./send.ts');
       const call = JSON.parse(rest[0] ?? '{}') as Call;
       io.stdout.write(JSON.stringify(await send(call, proxyFrom(env), signal)) + '\n');
       return 0;
@@ -55,6 +57,7 @@ async function runServer(args: readonly string[], io: TestappIo, control: string
     },
   });
   const { env } = io;
+  const [{ Receipts }, { serve }] = await Promise.all([import('./receipts.ts'), import('./serve.ts')]);
   const receipts = new Receipts();
   const serving = await serve({
     address: values['listen-address'],
