@@ -60,6 +60,8 @@ export interface DiscoveryClient {
 /** One resource cannot be larger than a frame; a whole push is larger than this only by mistake. */
 const MAX_FRAME_BYTES = 4 * 1024 * 1024 + 1024;
 const MAX_PUSH_RESOURCES = 200_000;
+/** While changes go on, the state is written this often: whoever starts from it without a controller lacks no more than that. */
+const SAVE_PACE_MS = 1_000;
 
 /** The proxy's end of the configuration stream. */
 export function discoveryClient(options: DiscoveryClientOptions): DiscoveryClient {
@@ -85,6 +87,7 @@ class StreamClient implements DiscoveryClient {
   #failures = 0;
   #saving: Promise<void> | undefined;
   #unsaved: ProxyConfig | undefined;
+  #stopping: AbortSignal | undefined;
 
   constructor(options: DiscoveryClientOptions) {
     this.#options = options;
@@ -98,6 +101,7 @@ class StreamClient implements DiscoveryClient {
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, minBackoffMs = 100, maxBackoffMs = 10_000 } = this.#options;
+    this.#stopping = signal;
     await this.#loadState();
     while (!signal.aborted) {
       await this.#connection(signal).catch((error: unknown) => this.#note({ problem: (error as Error).message }));
@@ -214,9 +218,9 @@ class StreamClient implements DiscoveryClient {
     }
   }
 
-  /** One write at a time, always of the newest. A full disk costs the safety of a restart and nothing else. */
+  /** One write at a time, always of the newest, the last one too. A full disk costs the safety of a restart and nothing else. */
   #save(config: ProxyConfig): void {
-    const { store } = this.#options;
+    const { store, clock } = this.#options;
     if (store === undefined) return;
     this.#unsaved = config;
     this.#saving ??= (async () => {
@@ -224,6 +228,7 @@ class StreamClient implements DiscoveryClient {
         await store.save(next).catch((error: unknown) => {
           this.#log.warn('last good configuration could not be written', { error: (error as Error).message });
         });
+        await clock.sleep(SAVE_PACE_MS, this.#stopping!).catch(() => undefined); // stopping: what is left is written at once
       }
       this.#saving = undefined;
     })();

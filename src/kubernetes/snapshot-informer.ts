@@ -37,7 +37,7 @@ const AT_ONCE = 3;
 
 /** What the API server holds, as Snapshots. */
 export function snapshotInformer(options: SnapshotInformerOptions): SnapshotInformer {
-  const { clock, log, settleMs = 15, paceMs = 100 } = options;
+  const { clock, log, settleMs = 15, paceMs = 250 } = options;
   const store = new SnapshotStore();
   const snapshots = new WatchSource<Snapshot>();
   const kinds = watchedKinds();

@@ -245,6 +245,27 @@ test('discovery client: a damaged state is not used, and a disk that fails costs
   await end();
 });
 
+test('discovery client: while pushes go on its state is written once a second, and the newest before it ends', async () => {
+  const saved: number[] = [];
+  const store = {
+    load: () => Promise.resolve(undefined),
+    save: async (config: object) => void saved.push((config as Map<string, unknown>).size),
+  };
+  const { want, open, end } = controller();
+  const clock = new FakeClock();
+  const client = proxy(open, { store, clock });
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const n of names.keys()) {
+    want(configOf(...names.slice(0, n).map((name) => serviceResource(name))));
+    await until(client.config, (c) => c.size === configOf().size + n, never);
+    if (n === 3) await clock.advance(1_000);
+  }
+  assert.deepEqual(saved, [2, 5]);
+  await client.end();
+  assert.deepEqual(saved, [2, 5, 7]);
+  await end();
+});
+
 test('readResource: every kind of resource that is made today is known', () => {
   const labels = { namespace: 'shop', pod: 'a', serviceAccount: 's', ownerKind: 'deployment', owner: 'a' };
   const match = { name: 'g/m', pathRegex: '/a', methods: ['GET'], headers: [['x-a', 'b']] as const };
