@@ -3,7 +3,7 @@ import { REASONS, type ReasonCode } from '../mesh/reasons.ts';
 /** Something that ended one exchange. `code` decides the reply (`mesh/reasons.ts`); `cause` is for the log. */
 export class ProxyError extends Error {
   readonly code: ReasonCode;
-  /** The connection had served before and died without an answer: the server has closed it while it was idle. */
+  /** It was only the connection: one that died while it was idle, or whose server left the request behind. Another one will do. */
   readonly stale: boolean;
 
   constructor(code: ReasonCode, message: string, options?: { readonly cause?: unknown; readonly stale?: boolean }) {

@@ -108,19 +108,29 @@ export class Exchange {
     this.finish(error);
   }
 
-  /** Stops the downstream while somebody else is waited for; `join` or a refusal sets it going again. */
-  hold(): void {
-    this.stream.events = new Holding(this);
+  /**
+   * Stops the downstream while somebody else is waited for; `join` or a refusal sets it going again.
+   * @param waiting told when nothing is waited for any more because the downstream has gone
+   */
+  hold(waiting?: Waiting): void {
+    this.stream.events = new Holding(this, waiting);
     this.stream.pause();
   }
+}
+
+/** Waits for something on behalf of an exchange. */
+export interface Waiting {
+  onGone(): void;
 }
 
 /** Only hears that the downstream has gone: while a stream is paused nothing else happens on it. */
 class Holding implements StreamEvents {
   readonly #exchange: Exchange;
+  readonly #waiting: Waiting | undefined;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, waiting: Waiting | undefined) {
     this.#exchange = exchange;
+    this.#waiting = waiting;
   }
 
   onData(): void {}
@@ -128,6 +138,8 @@ class Holding implements StreamEvents {
   onWritable(): void {}
 
   onError(error: ProxyError): void {
+    if (this.#exchange.finished) return;
     this.#exchange.finish(error);
+    this.#waiting?.onGone();
   }
 }

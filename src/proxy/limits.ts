@@ -12,6 +12,8 @@ export interface ProxyLimits {
   readonly maxHandshakes: number;
   /** Of them from one address: one peer, good or bad, never takes the place of all others. A good one opens 16 tunnels at most. */
   readonly maxHandshakesPerAddress: number;
+  /** How long no tunnel is accepted from an address after a peer there was sent away for what it did. */
+  readonly unwelcomeMs: number;
   /** Head of CONNECT or of SOCKS5 on the explicit listener. */
   readonly maxProxyHeadBytes: number;
   /**
@@ -54,6 +56,7 @@ export const DEFAULT_LIMITS: ProxyLimits = {
   handshakeTimeoutMs: 5_000,
   maxHandshakes: 256,
   maxHandshakesPerAddress: 64,
+  unwelcomeMs: 1_000,
   maxProxyHeadBytes: 8 * 1024,
   maxTunnelsPerPeer: 16,
   streamsPerTunnel: 100,

@@ -48,7 +48,8 @@ export class ProxyRun {
       credentials: shared.credentials,
       limits: shared.limits,
       log: options.log,
-      onTunnel: (socket, peer) => inbound.tunnel(socket, peer),
+      clock: options.clock,
+      onTunnel: (socket, peer, onSentAway) => inbound.tunnel(socket, peer, onSentAway),
     });
     this.#inboundPorts =
       options.listeners.inboundPorts && this.#makeInboundPorts(options.listeners.inboundPorts.address);

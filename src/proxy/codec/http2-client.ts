@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { ProxyError } from '../error.ts';
+import { leftBehind } from './http2-errors.ts';
 import { Http2Connection, type Http2Role } from './http2-connection.ts';
-import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
+import { MAX_WINDOW, NO_ERROR } from './http2-frames.ts';
 import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
 import { Http2ClientStream, type Http2Stream } from './http2-stream.ts';
@@ -44,7 +45,8 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     // A server that never says SETTINGS speaks something else.
     this.#timer = options.timers.timer(() => socket.destroy());
     this.#timer.set(options.limits.headTimeoutMs);
-    this.#connection = new Http2Connection(socket, this, options.limits, options.timers, settings);
+    const { limits, timers } = options;
+    this.#connection = new Http2Connection(socket, this, { limits, timers, settings });
   }
 
   capacity(): number {
@@ -117,7 +119,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     this.#leave();
     // RFC 9113 6.8: what is above was not and will not be looked at
     for (const stream of this.#connection.streams.list()) {
-      if (stream.id > lastStream) stream.receiveReset(REFUSED_STREAM);
+      if (stream.id > lastStream) stream.fail(leftBehind());
     }
     this.#finishWhenEmpty();
   }
@@ -132,6 +134,8 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     this.#timer.dispose();
     this.#leave();
   }
+
+  onSentAway(): void {}
 
   #release(): void {
     const waiting = this.#waiting;

@@ -1,17 +1,18 @@
 import type { Socket } from 'node:net';
+import { FloodBudget } from './flood-budget.ts';
 import { FrameBuffer } from './frame-buffer.ts';
 import { HpackDecoder, type HpackLimits } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { FrameReader, type FrameHandler } from './http2-frame-reader.ts';
 import * as h2 from './http2-frames.ts';
 import { Http2HeadWriter } from './http2-head-writer.ts';
-import { NuisanceBudget } from './http2-nuisance.ts';
 import { ReceiveWindow } from './http2-receive-window.ts';
 import { RecentResets } from './http2-resets.ts';
 import type { Section } from './http2-section.ts';
 import { SendQueue } from './http2-send-queue.ts';
 import type { Http2Settings } from './http2-settings.ts';
 import type { Http2Stream } from './http2-stream.ts';
+import { StreamAccount } from './stream-account.ts';
 import { StreamTable } from './stream-table.ts';
 import type { CodecLimits, Headers, RequestHead, ResponseHead } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
@@ -38,6 +39,18 @@ export interface Http2Role {
   onForgotten(stream: Http2Stream): void;
   /** The connection is of no more use; its streams have been told. */
   onGone(): void;
+  /** It is of no more use because the peer did too much that brings nothing. */
+  onSentAway(): void;
+}
+
+export interface Http2ConnectionOptions {
+  readonly limits: CodecLimits;
+  readonly timers: TimerWheel;
+  readonly settings: Http2Settings;
+  /** What all connections from the same place may call off together. */
+  readonly shared?: FloodBudget | undefined;
+  /** Read before. */
+  readonly firstBytes?: Buffer | undefined;
 }
 
 /**
@@ -71,16 +84,11 @@ export class Http2Connection implements FrameHandler {
   /** Looks since the socket took anything, while it takes no more. */
   #stuckLooks = 0;
   readonly #resets = new RecentResets();
-  readonly #nuisance: NuisanceBudget;
+  readonly account: StreamAccount;
+  readonly #nuisance: FloodBudget;
 
-  constructor(
-    socket: Socket,
-    role: Http2Role,
-    limits: CodecLimits,
-    timers: TimerWheel,
-    settings: Http2Settings,
-    firstBytes?: Buffer,
-  ) {
+  constructor(socket: Socket, role: Http2Role, options: Http2ConnectionOptions) {
+    const { limits, timers, settings } = options;
     this.#socket = socket;
     this.#role = role;
     this.#limits = limits;
@@ -90,7 +98,8 @@ export class Http2Connection implements FrameHandler {
     this.#out = new FrameBuffer(socket, () => this.#pump());
     this.sending = new SendQueue(this.#out, Math.max(limits.highWaterBytes, socket.writableHighWaterMark));
     this.receiving = new ReceiveWindow(settings);
-    this.#nuisance = new NuisanceBudget(settings);
+    this.account = new StreamAccount(settings.calledOff, options.shared);
+    this.#nuisance = new FloodBudget(settings.nuisance);
     this.#stall = timers.timer(() => this.#lookForStalled());
     this.#stall.set(limits.stallTimeoutMs / 2);
     socket.allowHalfOpen = true;
@@ -99,7 +108,7 @@ export class Http2Connection implements FrameHandler {
     socket.on('error', (error) => this.lose(h2.NO_ERROR, error));
     socket.on('close', () => this.lose(h2.NO_ERROR, 'the connection is closed'));
     this.#greet();
-    this.#reader = new FrameReader(socket, this, role.server, firstBytes);
+    this.#reader = new FrameReader(socket, this, role.server, options.firstBytes);
   }
 
   #greet(): void {
@@ -136,7 +145,7 @@ export class Http2Connection implements FrameHandler {
     const stream = this.streams.get(id);
     if (stream === undefined || stream.inEnded) {
       this.credit(length);
-      if (length < 1024) this.#nuisanceSeen(); // full frames cost the peer as much as us
+      if (length < 1024) this.#calledOff(); // full frames cost the peer as much as us
       return this.gone ? undefined : void this.#late(id, stream);
     }
     stream.receiveWindow -= length;
@@ -197,14 +206,14 @@ export class Http2Connection implements FrameHandler {
 
   #refuseId(id: number, code: number): void {
     this.sendReset(id, code);
-    this.#nuisanceSeen();
+    this.#calledOff();
   }
 
   onReset(id: number, code: number): void {
     if (this.#isIdle(id)) return this.fail(h2.PROTOCOL_ERROR);
     const stream = this.streams.get(id);
     if (stream === undefined) return;
-    if (this.#role.server) this.#nuisanceSeen(); // before its answer was complete: rapid reset
+    if (this.#role.server) this.#calledOff(); // before its answer was complete: rapid reset
     if (!this.gone) stream.receiveReset(code);
   }
 
@@ -281,9 +290,26 @@ export class Http2Connection implements FrameHandler {
     this.#pump();
   }
 
-  /** Counts what costs us more than the peer; a peer that does nothing else is sent away. */
+  /** Counts frames that cost us and bring nothing; a peer that does nothing else is sent away. */
   #nuisanceSeen(): void {
-    if (!this.#nuisance.spend()) this.fail(h2.ENHANCE_YOUR_CALM);
+    if (!this.#nuisance.spend()) this.#sendAway();
+  }
+
+  /** Counts a request that was begun in vain. */
+  #calledOff(): void {
+    if (!this.account.calledOff()) this.#sendAway();
+  }
+
+  #sendAway(): void {
+    if (this.gone) return;
+    this.fail(h2.ENHANCE_YOUR_CALM);
+    this.#role.onSentAway();
+  }
+
+  /** A request that is not even looked at: the peer may send it again, elsewhere or later (RFC 9113 8.7). */
+  refuseStream(id: number): void {
+    this.sendReset(id, h2.REFUSED_STREAM);
+    this.#nuisanceSeen();
   }
 
   // ---- what we say
@@ -344,6 +370,7 @@ export class Http2Connection implements FrameHandler {
 
   /** Ends our direction of a stream: on its last frame if that has not left yet, else with an empty one. */
   sendEndOf(id: number, trailers: Headers | undefined): void {
+    if (this.#role.server) this.account.answered();
     if (trailers !== undefined && trailers.length > 0) {
       const block = this.#heads.list(trailers);
       if (block !== undefined) return this.#sendBlock(id, block, true);
@@ -398,7 +425,7 @@ export class Http2Connection implements FrameHandler {
   /** The peer broke the rules of one stream. */
   streamError(stream: Http2Stream, code: number): void {
     this.sendReset(stream.id, code);
-    this.#nuisanceSeen();
+    this.#calledOff();
     stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code);
   }
 
@@ -417,6 +444,7 @@ export class Http2Connection implements FrameHandler {
     this.gone = true;
     this.#stall.dispose();
     this.#reader.drop();
+    if (this.#role.server) this.account.lost(this.streams.size);
     for (const stream of this.streams.list()) stream.receiveReset(code === h2.NO_ERROR ? h2.CANCEL : code, cause);
     this.#role.onGone();
     // What is queued is still written; the peer's bytes are not read any more.

@@ -17,6 +17,13 @@ export function resetCode(error: ProxyError): number {
   }
 }
 
+/** A request that the server will not have looked at, because it closes the connection (RFC 9113 6.8): another connection will do. */
+export function leftBehind(): ProxyError {
+  return new ProxyError('CONNECT_FAILED', 'the server closed the connection before it looked at the request', {
+    stale: true,
+  });
+}
+
 /** What it means for the one who sent a request that the peer has reset it. */
 export function upstreamReset(code: number, cause: unknown): ProxyError {
   // RFC 9113 8.7: a refused stream was not processed at all, and may be sent again.

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 import type { ReasonCode } from '../../mesh/reasons.ts';
 import { ProxyError } from '../error.ts';
+import type { FloodBudget } from './flood-budget.ts';
 import { Http2Connection, type Http2Role } from './http2-connection.ts';
-import { MAX_WINDOW, NO_ERROR, REFUSED_STREAM } from './http2-frames.ts';
+import { MAX_WINDOW, NO_ERROR } from './http2-frames.ts';
 import { requestOf } from './http2-head.ts';
 import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
@@ -21,6 +22,10 @@ export interface Http2ServerOptions {
   readonly firstBytes?: Buffer;
   /** Whether CONNECT without :protocol becomes a tunnel stream (mesh hop, explicit proxy) or 405. Default false. */
   readonly connect?: boolean;
+  /** What all connections from the same place may call off together (`StreamAccount`). */
+  readonly shared?: FloodBudget;
+  /** Told when the peer was sent away (ENHANCE_YOUR_CALM), so that it need not be welcome at once. */
+  readonly onSentAway?: () => void;
   /** Told of each request that the codec refused by itself, for logs and metrics. */
   readonly onRefused?: (error: ProxyError) => void;
 }
@@ -53,8 +58,14 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     this.#timer.set(options.limits.headTimeoutMs);
     this.#unheard = options.timers.timer(() => this.#finalGoaway());
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
-    const { limits, timers, firstBytes } = options;
-    this.#connection = new Http2Connection(socket, this, limits, timers, this.#settings, firstBytes);
+    const { limits, timers, shared, firstBytes } = options;
+    this.#connection = new Http2Connection(socket, this, {
+      limits,
+      timers,
+      settings: this.#settings,
+      shared,
+      firstBytes,
+    });
   }
 
   drain(): void {
@@ -83,9 +94,9 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
 
   onNewStream(id: number, section: Section | undefined, end: boolean): void {
     const connection = this.#connection;
-    if (this.#draining === 'final' || connection.streams.size >= this.#settings.maxConcurrentStreams) {
-      return connection.sendReset(id, REFUSED_STREAM);
-    }
+    const open = connection.streams.size;
+    const full = open >= this.#settings.maxConcurrentStreams || !connection.account.mayOpen(open);
+    if (full || this.#draining === 'final') return connection.refuseStream(id);
     this.#timer.clear();
     const stream = new Http2ServerStream(connection);
     connection.adopt(stream, id);
@@ -131,6 +142,10 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
   onGone(): void {
     this.#timer.dispose();
     this.#unheard.dispose();
+  }
+
+  onSentAway(): void {
+    this.#options.onSentAway?.();
   }
 
   #finishWhenEmpty(): void {

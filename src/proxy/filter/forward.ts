@@ -1,8 +1,8 @@
-import type { ReasonCode } from '../../mesh/reasons.ts';
+import { REASONS, type ReasonCode } from '../../mesh/reasons.ts';
 import { join, type JoinObserver } from '../codec/join.ts';
 import type { ClientConnection, Headers, RequestHead, ResponseHead } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Exchange, Waiting } from '../exchange.ts';
 import { header, strip, type HeaderTest } from '../headers.ts';
 import type { Pool, Waiter } from '../pool/pool.ts';
 import { isGrpc, refuseWith } from '../refuse.ts';
@@ -23,7 +23,7 @@ export interface AttemptEvents {
  * One try at one endpoint: takes a connection from the pool, and when there is one, joins the exchange to a stream on it.
  * While it waits, the downstream is held. From the moment of joining there is no way back.
  */
-export class Attempt implements Waiter, JoinObserver {
+export class Attempt implements Waiter, Waiting, JoinObserver {
   readonly #exchange: Exchange;
   readonly #events: AttemptEvents;
   /** Fields that must not pass from this upstream to the downstream. */
@@ -39,7 +39,7 @@ export class Attempt implements Waiter, JoinObserver {
     this.#pool = pool;
     this.#waiting = true;
     pool.take(this);
-    if (this.#waiting) this.#exchange.hold();
+    if (this.#waiting) this.#exchange.hold(this);
   }
 
   #waiting = false;
@@ -48,6 +48,10 @@ export class Attempt implements Waiter, JoinObserver {
 
   get cancelled(): boolean {
     return this.#exchange.finished;
+  }
+
+  onGone(): void {
+    if (this.#waiting) this.#pool!.forsaken();
   }
 
   onConnection(connection: ClientConnection): void {
@@ -83,7 +87,8 @@ export class Attempt implements Waiter, JoinObserver {
   }
 
   onRefused(error: ProxyError): boolean {
-    if (error.stale) return this.#again();
+    if (error.stale && this.#again()) return true;
+    if (!REASONS[error.code].retryable) return false; // the server may have seen it
     this.#exchange.hold();
     this.#events.onNoConnection(error);
     return true;

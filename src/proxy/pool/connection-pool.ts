@@ -44,6 +44,8 @@ export class ConnectionPool implements Pool {
   readonly #retired = new Roster<Entry>();
   #roomy: Entry[] = [];
   #waiters: { readonly waiter: Waiter; readonly until: number }[] = [];
+  /** So many of them are cancelled: no connection is dialled for them. */
+  #forsaken = 0;
   #dialling = 0;
   #dialled = 0;
   #failed = 0;
@@ -59,11 +61,25 @@ export class ConnectionPool implements Pool {
     if (entry !== undefined) return this.#give(entry, waiter);
     const { maxWaiters, waitTimeoutMs, clock, name } = this.#options;
     if (this.closed) return waiter.onNoConnection(new ProxyError('CONNECT_FAILED', `${name} is being removed`));
-    if (this.#waiters.length >= maxWaiters) {
+    if (this.#waiters.length - this.#forsaken >= maxWaiters) {
       return waiter.onNoConnection(new ProxyError('OVERLOADED', `${maxWaiters} requests wait for ${name} already`));
     }
     this.#waiters.push({ waiter, until: clock.now() + waitTimeoutMs });
     this.#dialMore();
+  }
+
+  forsaken(): void {
+    this.#forsaken++;
+    if (this.#forsaken >= this.#options.maxWaiters) this.#tellForsaken();
+  }
+
+  /** Those who have gone leave the line. */
+  #tellForsaken(): void {
+    if (this.#forsaken === 0) return;
+    const gone = this.#waiters.filter(({ waiter }) => waiter.cancelled);
+    this.#waiters = this.#waiters.filter(({ waiter }) => !waiter.cancelled);
+    this.#forsaken = 0;
+    for (const { waiter } of gone) waiter.onNoConnection(cancelledError());
   }
 
   /** The newest connection with room; also starts another one when all are busy. */
@@ -118,14 +134,16 @@ export class ConnectionPool implements Pool {
       const entry = waiter.cancelled ? undefined : this.#withRoom();
       if (entry === undefined && !waiter.cancelled) return;
       this.#waiters.shift();
-      if (entry === undefined) waiter.onNoConnection(cancelledError());
-      else this.#give(entry, waiter);
+      if (entry === undefined) {
+        this.#forsaken--;
+        waiter.onNoConnection(cancelledError());
+      } else this.#give(entry, waiter);
     }
   }
 
   #dialMore(): void {
     const { maxConnections, streamsPerConnection } = this.#options;
-    const wanted = Math.ceil(this.#waiters.length / streamsPerConnection);
+    const wanted = Math.ceil((this.#waiters.length - this.#forsaken) / streamsPerConnection);
     while (this.#dialling < wanted && this.#entries.size + this.#dialling < maxConnections) {
       this.#dialling++;
       this.#options.dial((result) => {
@@ -155,6 +173,7 @@ export class ConnectionPool implements Pool {
     if (this.#entries.size > 0) return this.#offerAll();
     const waiters = this.#waiters;
     this.#waiters = [];
+    this.#forsaken = 0;
     for (const { waiter } of waiters) waiter.onNoConnection(error);
   }
 
@@ -183,11 +202,12 @@ export class ConnectionPool implements Pool {
       const idle = entry.idleSince !== 0 && now - entry.idleSince >= this.#options.idleMs;
       if (idle || now >= entry.expiresAt) this.#retire(entry);
     }
-    const late = this.#waiters.filter(({ waiter, until }) => waiter.cancelled || now >= until);
+    this.#tellForsaken();
+    const late = this.#waiters.filter(({ until }) => now >= until);
     if (late.length === 0) return;
-    this.#waiters = this.#waiters.filter(({ waiter, until }) => !waiter.cancelled && now < until);
+    this.#waiters = this.#waiters.filter(({ until }) => now < until);
     const error = new ProxyError('CONNECT_TIMEOUT', `no connection to ${this.#options.name} became free in time`);
-    for (const { waiter } of late) waiter.onNoConnection(waiter.cancelled ? cancelledError() : error);
+    for (const { waiter } of late) waiter.onNoConnection(error);
   }
 
   #retire(entry: Entry): void {

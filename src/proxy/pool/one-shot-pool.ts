@@ -49,6 +49,7 @@ export class OneShotPool implements Pool {
     });
   }
 
+  forsaken(): void {} // each dial is somebody's own
   sweep(): void {}
   renew(): void {}
   close(): void {

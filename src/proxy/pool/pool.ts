@@ -15,6 +15,8 @@ export interface Waiter {
 export interface Pool {
   /** Calls the waiter, at once when a connection is there. */
   take(waiter: Waiter): void;
+  /** One of the waiters that were told nothing yet is `cancelled` from now on. */
+  forsaken(): void;
   /** Closes what has been idle or alive for too long. Called about once a second. */
   sweep(now: number): void;
   /** Lets running streams finish on the present connections; the next taker gets a new one. */

@@ -4,6 +4,8 @@ import type { Clock } from '../../base/clock.ts';
 import type { AccessMatcher } from '../../mesh/access.ts';
 import type { VerifiedPeer } from '../../mesh/verify-peer.ts';
 import type { PortProtocol } from '../../mesh/resources.ts';
+import { FloodBudget } from '../codec/flood-budget.ts';
+import { APPS_CALLED_OFF } from '../codec/http2-settings.ts';
 import type { RequestHead, ServerStream } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { canonicalAddress, formatDestination, type Destination } from '../destination.ts';
@@ -37,6 +39,8 @@ export interface InboundServerOptions {
 /** Accepts what is meant for the app beside us and makes exchanges of it. */
 export class InboundServer {
   readonly #options: InboundServerOptions;
+  /** Of those without an identity, who cannot be told apart. */
+  readonly #calledOff = new FloodBudget(APPS_CALLED_OFF);
 
   constructor(options: InboundServerOptions) {
     this.#options = options;
@@ -66,7 +70,9 @@ export class InboundServer {
     if (opaque) return this.#tcp(socket, undefined, arrival);
     detectProtocol(socket, timers, limits.detectTimeoutMs, (detected, first) => {
       if (detected === 'tcp') return this.#tcp(socket, first, arrival);
-      serving[detected](socket, first, this.#handler(plainPeer(socket), arrival));
+      const handler = this.#handler(plainPeer(socket), arrival);
+      if (detected === 'http1') serving.http1(socket, first, handler);
+      else serving.http2(socket, first, handler, this.#calledOff);
     });
   }
 
@@ -79,13 +85,17 @@ export class InboundServer {
     });
   }
 
-  /** A tunnel whose far end has proved who it is. */
-  tunnel(socket: TLSSocket, { identity, pod, notAfter }: VerifiedPeer): void {
+  /**
+   * A tunnel whose far end has proved who it is.
+   * @param onSentAway told when it was closed because the peer did too much that brings nothing
+   */
+  tunnel(socket: TLSSocket, { identity, pod, notAfter }: VerifiedPeer, onSentAway: () => void): void {
     const from = socketName(socket.remoteAddress, socket.remotePort);
     const connection = connectionName(from, socketName(socket.localAddress, socket.localPort));
     const peer: Peer = { identity, pod, notAfter, address: from, connection };
     const address = canonicalAddress(socket.localAddress ?? '');
-    this.#options.serving.tunnel(socket, this.#handler(peer, { meshed: true, address, destination: undefined }));
+    const handler = this.#handler(peer, { meshed: true, address, destination: undefined });
+    this.#options.serving.tunnel(socket, handler, `${identity} ${pod}`, onSentAway);
   }
 
   #handler(peer: Peer, arrival: Arrival) {

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
+import { FloodBudget } from '../codec/flood-budget.ts';
+import { APPS_CALLED_OFF } from '../codec/http2-settings.ts';
 import type { RequestHead, ServerStream } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
 import { formatDestination, parseDestination, type Destination } from '../destination.ts';
@@ -35,6 +37,7 @@ export interface OutboundServerOptions {
 /** Accepts the app's connections and makes exchanges of them. */
 export class OutboundServer {
   readonly #options: OutboundServerOptions;
+  readonly #calledOff = new FloodBudget(APPS_CALLED_OFF);
 
   constructor(options: OutboundServerOptions) {
     this.#options = options;
@@ -85,11 +88,9 @@ export class OutboundServer {
     if (protocol === 'tcp') return void setImmediate(() => this.#tcp(socket, peer, destination, undefined));
     detectProtocol(socket, timers, limits.detectTimeoutMs, (detected, first) => {
       if (detected === 'tcp') return this.#tcp(socket, peer, destination, first);
-      serving[detected](
-        socket,
-        first,
-        this.#handler(peer, () => destination),
-      );
+      const handler = this.#handler(peer, () => destination);
+      if (detected === 'http1') serving.http1(socket, first, handler);
+      else serving.http2(socket, first, handler, this.#calledOff);
     });
   }
 
@@ -110,11 +111,8 @@ export class OutboundServer {
 
   /** HTTP/2 without a destination, on the explicit listener: refused per request, with the reason. */
   explicitHttp2(socket: Socket, first: Buffer): void {
-    this.#options.serving.http2(
-      socket,
-      first,
-      this.#handler(plainPeer(socket), () => undefined),
-    );
+    const handler = this.#handler(plainPeer(socket), () => undefined);
+    this.#options.serving.http2(socket, first, handler, this.#calledOff);
   }
 
   #handler(peer: Peer, destinationOf: (head: RequestHead) => Destination | undefined) {

@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import { type Member, Roster } from '../../base/roster.ts';
+import type { FloodBudget } from '../codec/flood-budget.ts';
 import { Http1Memo } from '../codec/http1-memo.ts';
 import { http1Server } from '../codec/http1-server.ts';
 import { http2Server } from '../codec/http2-server.ts';
 import { tunnelSettings } from '../codec/http2-settings.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
+import { PeerBudgets } from './peer-budgets.ts';
 
 export interface ServingOptions {
   readonly timers: TimerWheel;
@@ -24,6 +26,7 @@ export class Serving {
   readonly #connections = new Roster<Open>();
   readonly #memo = new Http1Memo();
   readonly #explicitMemo = new Http1Memo();
+  readonly #peers = new PeerBudgets();
   #draining = false;
 
   constructor(options: ServingOptions) {
@@ -36,16 +39,23 @@ export class Serving {
     this.#keep(http1Server(socket, { handler, limits, timers, firstBytes, explicitProxy, memo }));
   }
 
-  http2(socket: Socket, firstBytes: Buffer | undefined, handler: RequestHandler): void {
+  /** @param shared what all connections from the same place may call off together */
+  http2(socket: Socket, firstBytes: Buffer, handler: RequestHandler, shared: FloodBudget): void {
     const { timers, codec: limits } = this.#options;
-    this.#keep(http2Server(socket, { handler, limits, timers, ...(firstBytes && { firstBytes }) }));
+    this.#keep(http2Server(socket, { handler, limits, timers, firstBytes, shared }));
   }
 
-  /** A tunnel of the mesh hop: CONNECT is a raw TCP connection. */
-  tunnel(socket: Socket, handler: RequestHandler): void {
-    const { timers, codec: limits } = this.#options;
-    const patient = { ...limits, idleTimeoutMs: this.#options.idleTunnelMs };
-    this.#keep(http2Server(socket, { handler, limits: patient, timers, connect: true, settings: tunnelSettings }));
+  /**
+   * A tunnel of the mesh hop: CONNECT is a raw TCP connection.
+   * @param peer its identity and pod
+   * @param onSentAway told when it was closed because its peer did too much that brings nothing
+   */
+  tunnel(socket: Socket, handler: RequestHandler, peer: string, onSentAway: () => void): void {
+    const { timers, codec } = this.#options;
+    const limits = { ...codec, idleTimeoutMs: this.#options.idleTunnelMs };
+    const shared = this.#peers.of(peer);
+    const settings = tunnelSettings;
+    this.#keep(http2Server(socket, { handler, limits, timers, connect: true, settings, shared, onSentAway }));
   }
 
   #keep(connection: ServerConnection): void {

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import type { VerifiedPeer } from '../../mesh/verify-peer.ts';
 import { HOP_PROTOCOLS, HOP_TLS, type LiveCredentials, type TlsIdentity } from '../live-credentials.ts';
@@ -11,8 +12,9 @@ export interface TunnelListenerOptions {
   readonly credentials: LiveCredentials;
   readonly limits: ProxyLimits;
   readonly log: Logger;
-  /** Gets each connection whose far end has proved who it is. */
-  readonly onTunnel: (socket: TLSSocket, peer: VerifiedPeer) => void;
+  readonly clock: Clock;
+  /** Gets each connection whose far end has proved who it is; and whom to tell when it had to be sent away for what it did. */
+  readonly onTunnel: (socket: TLSSocket, peer: VerifiedPeer, onSentAway: () => void) => void;
 }
 
 /** The server side of the hop's handshake: TLS 1.3, a certificate demanded, the identity checked by SPIFFE's rules. */
@@ -23,6 +25,8 @@ export class TunnelListener {
   readonly #handshakes = new Set<string>();
   /** How many of them each address has. */
   readonly #byAddress = new Map<string, number>();
+  /** Until when each address is not welcome. */
+  readonly #unwelcome = new Map<string, number>();
   /** Made with the first credentials; only does the handshake, it never listens. */
   #server: Server | undefined;
   #identity: TlsIdentity | undefined;
@@ -43,7 +47,8 @@ export class TunnelListener {
     const { maxHandshakes, maxHandshakesPerAddress } = this.#options.limits;
     const address = socket.remoteAddress ?? '';
     const running = this.#byAddress.get(address) ?? 0;
-    if (server === undefined || this.#handshakes.size >= maxHandshakes || running >= maxHandshakesPerAddress) {
+    const busy = this.#handshakes.size >= maxHandshakes || running >= maxHandshakesPerAddress;
+    if (server === undefined || busy || !this.#isWelcome(address)) {
       this.refused++;
       return void socket.resetAndDestroy(); // nothing was sent, so the peer may go elsewhere
     }
@@ -52,6 +57,23 @@ export class TunnelListener {
     this.#byAddress.set(address, running + 1);
     socket.once('close', () => this.#over(peer, address));
     server.emit('connection', socket);
+  }
+
+  #isWelcome(address: string): boolean {
+    const until = this.#unwelcome.get(address);
+    if (until === undefined) return true;
+    if (this.#options.clock.now() < until) return false;
+    this.#unwelcome.delete(address);
+    return true;
+  }
+
+  /** Who comes back at once costs a handshake each time; for a peer that means well a moment is short. */
+  #sendAway(address: string, identity: string): void {
+    const { clock, limits, log } = this.#options;
+    const now = clock.now();
+    for (const [other, until] of this.#unwelcome) if (until <= now) this.#unwelcome.delete(other);
+    this.#unwelcome.set(address, now + limits.unwelcomeMs);
+    log.warn('a peer was sent away: it calls off too much of what it begins', { address, identity });
   }
 
   /** A handshake has led to a tunnel, or to nothing. */
@@ -101,7 +123,8 @@ export class TunnelListener {
     }
     this.#tunnels.add(secured);
     secured.once('close', () => this.#tunnels.delete(secured));
-    this.#options.onTunnel(secured, verdict);
+    const address = secured.remoteAddress ?? ''; // a socket that is closed has none
+    this.#options.onTunnel(secured, verdict, () => this.#sendAway(address, verdict.identity));
   }
 
   #refuse(secured: TLSSocket, why: string): void {
