@@ -170,7 +170,8 @@ listen app
   }),
   (text) => {
     if (/^[A-Z]+ http:..[^/ ]+\?/m.test(text)) return 'haproxy wants a path in front of a query';
-    const keyless = /^upgrade:.*websocket/im.test(text) && !/^sec-websocket-key:/im.test(text);
+    const heads = text.split('\r\n\r\n');
+    const keyless = heads.some((head) => /^upgrade:.*websocket/im.test(head) && !/^sec-websocket-key:/im.test(head));
     return keyless ? 'haproxy wants a key with a request for a WebSocket' : undefined;
   },
 );
