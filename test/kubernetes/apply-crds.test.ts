@@ -7,13 +7,15 @@ import { fail, type Stored } from './fake-api-server.ts';
 import { eventually, setup } from './setup.ts';
 
 const CRDS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+/** Reading them takes 50 ms: not in every look of those that wait. */
+const crds = loadCrds();
 const SPLITS = `${CRDS}/trafficsplits.split.smi-spec.io`;
 
 async function started(t: TestContext) {
   const parts = await setup(t);
   const { server, common, signal } = parts;
   /** What a real server does soon after. */
-  const establish = (names: string[] = loadCrds().map((crd) => crd.metadata.name)) => {
+  const establish = (names: string[] = crds.map((crd) => crd.metadata.name)) => {
     for (const name of names) {
       const crd = server.get(`${CRDS}/${name}`);
       const status = {
@@ -32,7 +34,7 @@ test('apply CRDs: installs all of them and waits until they are served', async (
   const { server, apply, establish } = await started(t);
   let done = false;
   const applying = apply().then(() => (done = true));
-  await eventually(() => server.list(CRDS).length === loadCrds().length);
+  await eventually(() => server.list(CRDS).length === crds.length);
   assert.equal(done, false);
   establish();
   await applying;
@@ -41,7 +43,7 @@ test('apply CRDs: installs all of them and waits until they are served', async (
 test('apply CRDs: changes nothing where everything is as it should be', async (t) => {
   const { server, apply, establish, writes } = await started(t);
   const applying = apply();
-  await eventually(() => server.list(CRDS).length === loadCrds().length);
+  await eventually(() => server.list(CRDS).length === crds.length);
   establish();
   await applying;
   for (const crd of server.list(CRDS)) {
@@ -69,7 +71,7 @@ test('apply CRDs: brings foreign ones up to date, keeping labels, conversion, an
   });
   establish();
   const applying = apply();
-  await eventually(() => server.list(CRDS).length === loadCrds().length);
+  await eventually(() => server.list(CRDS).length === crds.length);
   establish();
   await applying;
   const { metadata, spec } = server.get(SPLITS) as Stored & { spec: Record<string, unknown> };
@@ -93,7 +95,7 @@ test('apply CRDs: brings foreign ones up to date, keeping labels, conversion, an
 
 test('apply CRDs: two replicas at once get along', async (t) => {
   const { server, apply, establish } = await started(t);
-  const late = new Set(loadCrds().map((crd) => `GET ${CRDS}/${crd.metadata.name}`));
+  const late = new Set(crds.map((crd) => `GET ${CRDS}/${crd.metadata.name}`));
   server.intercept = (request, response) => {
     const stale = late.delete(`${request.method} ${request.path}`); // the other one creates it right after this look
     if (stale) fail(response, 404, 'NotFound');
@@ -109,7 +111,7 @@ test('apply CRDs: a CRD that is never served is an error with the server’s rea
   const { server, apply } = await started(t);
   const clock = new FakeClock();
   const failed = assert.rejects(apply({ clock, timeoutMs: 1_000 }), /trafficsplits.* after 1000 ms: name ts is taken/);
-  await eventually(() => server.list(CRDS).length === loadCrds().length);
+  await eventually(() => server.list(CRDS).length === crds.length);
   const conditions = [{ type: 'NamesAccepted', status: 'False', message: 'name ts is taken' }];
   server.put(SPLITS, { ...(server.get(SPLITS) as Stored), status: { conditions } }, true);
   for (const crd of server.list(CRDS)) {
