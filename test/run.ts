@@ -13,7 +13,8 @@ const FIRST = ['conformance/local-mesh.test.ts', 'shared.ts'].map((file) => join
 const own = globSync('**/*.test.ts', { cwd: FOLDER })
   .map((file) => join(FOLDER, file))
   .filter((file) => !sharedTests.includes(file) && !FIRST.includes(file));
-run({ files: [...FIRST, ...own.sort()], concurrency: 3, timeout: 300_000 })
+const execArgv = ['--require', join(FOLDER, 'compile-cache.cjs')];
+run({ files: [...FIRST, ...own.sort()], concurrency: 3, timeout: 300_000, execArgv })
   .on('test:fail', () => (process.exitCode = 1))
   .compose(new spec())
   .pipe(process.stdout);

@@ -17,11 +17,13 @@ const NODE_FLAGS: readonly string[] = ['--disable-sigusr1', '--max-semi-space-si
 export function warmSidecars(): Promise<void> {
   const cache = fileURLToPath(new URL('../../node_modules/.cache/weft-compile', new URL(`file://${WEFT}`)));
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.')); // .js in an image
-  const sources = ['weft', 'proxy'].map((name) => new URL(`./${name}${extension}`, import.meta.url).href);
+  const sources = ['start-up', 'weft', 'proxy'].map((name) => new URL(`./${name}${extension}`, import.meta.url).href);
   const script = `const { enableCompileCache, flushCompileCache } = require('node:module');
     ${JSON.stringify(LOADING_FLAGS)}.forEach(require('node:v8').setFlagsFromString);
     enableCompileCache(${JSON.stringify(cache)});
-    Promise.all(${JSON.stringify(sources)}.map((source) => import(source))).then(flushCompileCache);`;
+    Promise.all(${JSON.stringify(sources)}.map((source) => import(source)))
+      .then(([{ loaded }, , proxy]) => loaded(proxy).controlPlaneClient())
+      .then(flushCompileCache);`;
   return new Promise((resolve) => {
     execFile(process.execPath, [...NODE_FLAGS, '-e', script], { timeout: 30_000, env: {} }, () => resolve());
   });

@@ -133,8 +133,8 @@ async function connected(options: ProxyOptions, log: Logger): Promise<Task[]> {
   ];
 }
 
-/** Loaded only where there is a controller. */
-async function controlPlaneClient() {
+/** Loaded only where there is a controller; and by who fills the compile cache of such sidecars. */
+export async function controlPlaneClient() {
   const modules = await Promise.all([
     import('../discovery/client.ts'),
     import('../discovery/dial.ts'),

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { setFlagsFromString } from 'node:v8';
 
 /**
@@ -8,8 +9,12 @@ import { setFlagsFromString } from 'node:v8';
 export const LOADING_FLAGS = ['--no-opt', '--no-maglev', '--no-sparkplug', '--semi-space-growth-factor=1'] as const;
 const RUNNING_FLAGS = ['--opt', '--maglev', '--sparkplug', '--semi-space-growth-factor=2'] as const;
 
-/** The code of the verb is loaded: from now on V8 does what it does everywhere. */
+/**
+ * The code of the verb is loaded: from now on V8 does what it does everywhere. What had to be compiled is written now: Node does so when
+ * a process ends, and those that start beside a mesh would all compile the same again.
+ */
 export function loaded<M>(module: M): M {
+  flushCompileCache();
   for (const flag of RUNNING_FLAGS) setFlagsFromString(flag);
   return module;
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 
 const weft = resolve(import.meta.dirname, '../../src/main/weft.cjs');
@@ -30,4 +32,25 @@ test('start-up: what runs once the code is loaded is compiled for speed', () => 
     `const { LOADING_FLAGS, loaded } = require(${JSON.stringify(startUp)}); ${flags} ${more} ${work}`;
   assert.equal(compilesBusy(script('')), false);
   assert.equal(compilesBusy(script('loaded(undefined);')), true);
+});
+
+test('start-up: what had to be compiled is there for others while the process that did it still runs', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-compiled-'));
+  const script = `
+    const [{ readdirSync, writeFileSync }, { enableCompileCache }] = [require('node:fs'), require('node:module')];
+    const { loaded } = require(${JSON.stringify(startUp)});
+    writeFileSync(${JSON.stringify(join(dir, 'verb.cjs'))}, 'exports.verb = () => 1;');
+    enableCompileCache(${JSON.stringify(join(dir, 'cache'))});
+    require(${JSON.stringify(join(dir, 'verb.cjs'))});
+    const written = () => readdirSync(${JSON.stringify(join(dir, 'cache'))}, { recursive: true }).length;
+    const before = written();
+    loaded(undefined);
+    console.log(written() - before);`;
+  try {
+    const env = { ...process.env, NODE_COMPILE_CACHE: undefined };
+    const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8', env });
+    assert.equal(stdout, '1\n');
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
