@@ -1,13 +1,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { SIDECAR_FLAGS } from './sidecar-flags.ts';
 import { LOADING_FLAGS } from './start-up.ts';
 import type { SidecarCommand, SidecarContext } from '../local/runtime/options.ts';
 
 /** The executable, as a file of this checkout or image. */
 export const WEFT = fileURLToPath(new URL('./weft.cjs', import.meta.url)).replace('/dist/src/main/', '/src/main/');
-
-/** Of Node. Part of the key of its compile cache, so whoever fills that needs the same. */
-const NODE_FLAGS: readonly string[] = ['--disable-sigusr1', '--max-semi-space-size=4'];
 
 /**
  * Fills the compile cache of the sidecars by loading their code once. A sidecar that has to compile by itself stays
@@ -25,7 +23,7 @@ export function warmSidecars(): Promise<void> {
       .then(([{ loaded }, , proxy]) => loaded(proxy).controlPlaneClient())
       .then(flushCompileCache);`;
   return new Promise((resolve) => {
-    execFile(process.execPath, [...NODE_FLAGS, '-e', script], { timeout: 30_000, env: {} }, () => resolve());
+    execFile(process.execPath, [...SIDECAR_FLAGS, '-e', script], { timeout: 30_000, env: {} }, () => resolve());
   });
 }
 
@@ -42,7 +40,7 @@ export async function sidecarCommand(context: SidecarContext, options: SidecarOp
   const { metadata } = context.pod;
   const controllerPort = await context.reachHost(options.controllerPort);
   return {
-    command: [process.execPath, ...NODE_FLAGS, WEFT],
+    command: [process.execPath, ...SIDECAR_FLAGS, WEFT],
     args: [
       'proxy',
       `--controller=${context.hostAddress}:${controllerPort}`,

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SIDECAR_FLAGS } from '../../src/main/sidecar-flags.ts';
 import type { HttpMatch, PolicyMode, PortProtocol, Resource } from '../../src/mesh/resources.ts';
 import { writeCertificates } from '../bench/certificates.ts';
 import { end, startReporting } from '../bench/processes.ts';
@@ -19,7 +20,7 @@ export interface PairOptions {
   readonly mode?: PolicyMode;
   /** What the caller may do in mode deny; default: every HTTP request. */
   readonly http?: readonly HttpMatch[];
-  /** Options of Node for both sidecars. */
+  /** Further options of Node for both sidecars. */
   readonly nodeOptions?: readonly string[];
 }
 
@@ -82,7 +83,7 @@ async function startSidecar(
   const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
   const path = join(context.dir, `${side}-${Math.random().toString(36).slice(2)}.json`);
   writeFileSync(path, JSON.stringify({ ...file, certificate }));
-  const command = [process.execPath, ...nodeOptions, PROGRAM, 'proxy', '--config', path];
+  const command = [process.execPath, ...SIDECAR_FLAGS, ...nodeOptions, PROGRAM, 'proxy', '--config', path];
   const { child } = await startReporting('sh', ['-c', 'exec "$@" 2>>"$0"', logOf(context, side), ...command]);
   context.after(() => end(child));
   return child;

@@ -3,6 +3,14 @@ import { MEMORY_SIZES, returnMemory, takeMemory } from './memory.ts';
 /** A queue takes no larger pieces: of the last one a part may be empty. */
 const PIECE = 1;
 
+/** One for the event loop, as the memory that is queued in. */
+let waiting = 0;
+
+/** What waits in all queues together: the more it is, the less should be asked for. */
+export function bytesWaiting(): number {
+  return waiting;
+}
+
 /** Bytes that have to wait, as copies, in memory that goes round. Small chunks share a piece. */
 export class ByteQueue {
   length = 0;
@@ -13,6 +21,7 @@ export class ByteQueue {
 
   push(chunk: Buffer): void {
     this.length += chunk.length;
+    waiting += chunk.length;
     for (let at = 0; at < chunk.length;) {
       let last = this.#pieces[this.#pieces.length - 1];
       if (last === undefined || this.#to === last.length) {
@@ -36,6 +45,7 @@ export class ByteQueue {
   /** Forgets so many of the first bytes, not more than `first` has given. */
   drop(bytes: number): void {
     this.length -= bytes;
+    waiting -= bytes;
     this.#from += bytes;
     const [piece] = this.#pieces;
     if (this.length > 0 && this.#from < piece!.length) return;
@@ -49,6 +59,7 @@ export class ByteQueue {
     const bytes = this.first();
     const piece = this.#pieces.shift()!;
     this.length -= bytes.length;
+    waiting -= bytes.length;
     this.#from = 0;
     receiver(bytes);
     returnMemory(piece);
@@ -57,6 +68,7 @@ export class ByteQueue {
   clear(): void {
     for (const piece of this.#pieces) returnMemory(piece);
     this.#pieces = [];
+    waiting -= this.length;
     this.length = this.#from = this.#to = 0;
   }
 }

@@ -92,7 +92,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     socket.allowHalfOpen = true; // tunnels half-close
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError).on('close', this.#onClose);
-    new SocketReader(socket, this.#onData);
+    new SocketReader(socket, this.#onData, true);
     socket.resume();
   }
 

@@ -78,6 +78,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
 
   #start(stream: Http2ClientStream, endStream: boolean): void {
     if (stream.isOver) return;
+    this.#connection.adaptWindows();
     const id = this.#nextId;
     if (!this.#connection.sendRequest(id, stream.head, endStream)) {
       return failLater(

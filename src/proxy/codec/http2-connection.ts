@@ -229,6 +229,14 @@ export class Http2Connection implements FrameHandler {
     this.#pump();
   }
 
+  onSettingsAck(): void {
+    const { change, upTo } = this.receiving.acknowledged();
+    if (change === 0) return;
+    for (const stream of this.streams.list()) {
+      if (this.#role.server || stream.id <= upTo) stream.receiveWindow += change;
+    }
+  }
+
   #setting(identifier: number, value: number): number {
     switch (identifier) {
       case h2.SETTINGS_HEADER_TABLE_SIZE:
@@ -407,11 +415,20 @@ export class Http2Connection implements FrameHandler {
 
   // ---- streams and ends
 
+  /** How wide the windows of streams are that begin from now on. Said before the stream begins. */
+  adaptWindows(): void {
+    const first = this.receiving.adapt(this.lastOwnStream);
+    if (first === undefined) return;
+    const frame = h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, first]);
+    this.#out.header(h2.SETTINGS, 0, 0, frame.length - h2.FRAME_HEADER_BYTES);
+    this.#out.push(frame.subarray(h2.FRAME_HEADER_BYTES));
+  }
+
   /** Opens the window of a stream that begins. */
   adopt(stream: Http2Stream, id: number): void {
     stream.id = id;
     stream.sendWindow = this.peerInitialWindow;
-    stream.receiveWindow = this.settings.initialWindowBytes;
+    stream.receiveWindow = this.receiving.begin(!this.#role.server);
     this.streams.add(stream);
   }
 

@@ -44,6 +44,7 @@ export interface FrameHandler {
   onReset(id: number, code: number): void;
   /** @param payload six bytes for each setting */
   onSettings(payload: Buffer): void;
+  onSettingsAck(): void;
   onPing(payload: Buffer): void;
   onPong(): void;
   onGoaway(lastStream: number): void;
@@ -217,7 +218,9 @@ export class FrameReader {
   #settings(flags: number, id: number, payload: Buffer): void {
     const handler = this.#handler;
     if (id !== 0) return handler.fail(h2.PROTOCOL_ERROR);
-    if ((flags & h2.ACK) !== 0) return payload.length === 0 ? undefined : handler.fail(h2.FRAME_SIZE_ERROR);
+    if ((flags & h2.ACK) !== 0) {
+      return payload.length === 0 ? handler.onSettingsAck() : handler.fail(h2.FRAME_SIZE_ERROR);
+    }
     if (payload.length % 6 !== 0) return handler.fail(h2.FRAME_SIZE_ERROR);
     if (payload.length > 6 * MAX_SETTINGS) return handler.fail(h2.ENHANCE_YOUR_CALM);
     handler.onSettings(payload);

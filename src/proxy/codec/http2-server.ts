@@ -99,6 +99,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
     if (full || this.#draining === 'final') return connection.refuseStream(id);
     this.#timer.clear();
     const stream = new Http2ServerStream(connection);
+    connection.adaptWindows();
     connection.adopt(stream, id);
     const head = section === undefined ? 'HEAD_TOO_LARGE' : requestOf(section, end, this.#options.limits);
     if (typeof head === 'string') this.#refuse(stream, head);

@@ -117,8 +117,10 @@ export abstract class Http2Stream {
       }
     }
     if (chunk.length > 0) {
-      if (this.#paused || this.#inQueued) (this.#inQueue ??= new ByteQueue()).push(chunk);
-      else this.#tell(chunk);
+      if (this.#paused || this.#inQueued) {
+        (this.#inQueue ??= new ByteQueue()).push(chunk);
+        this.connection.adaptWindows();
+      } else this.#tell(chunk);
     }
     this.#receivedEnd(end);
   }
@@ -158,8 +160,8 @@ export abstract class Http2Stream {
     if (this.#inEnded || this.over) return;
     this.#unreturned += bytes;
     this.#heard += bytes;
-    const { initialWindowBytes, maxWindowBytes } = this.connection.settings;
-    const window = initialWindowBytes + this.#lent;
+    const { maxWindowBytes } = this.connection.settings;
+    const window = this.connection.receiving.first + this.#lent;
     if (this.#unreturned < window / 2) return;
     // More was heard than the next hop alone can have swallowed: this reader keeps up, and gets twice as much
     let more = 0;

@@ -1,12 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { SIDECAR_FLAGS } from '../../../src/main/sidecar-flags.ts';
 import type { AccessRule, Resource, WorkloadResource } from '../../../src/mesh/resources.ts';
 import type { Column, ColumnKind, Site } from '../column.ts';
 import { startReporting, stopAll } from '../processes.ts';
 
 const CHECKOUT = resolve(import.meta.dirname, '../../..');
-/** As sidecars are started (main/local-sidecar.ts). */
-const NODE_FLAGS = ['--disable-sigusr1', '--max-semi-space-size=4'];
 const version = () => ({ found: `on Node ${process.version}` });
 
 /** Everything on: identity, a split, policy `deny` with an HTTP rule by path and method, metrics. */
@@ -91,7 +90,7 @@ async function run(
   const metrics = features ? {} : { metrics: false };
   writeFileSync(file, JSON.stringify({ ...options, ...metrics, certificate, resources }, undefined, 2));
   const { child } = await startReporting(process.execPath, [
-    ...NODE_FLAGS,
+    ...SIDECAR_FLAGS,
     ...(profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]),
     join(checkout, 'src/main/weft.cjs'),
     'proxy',
