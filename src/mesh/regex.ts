@@ -1,4 +1,12 @@
-import { RE2JS, RE2JSSyntaxException } from 're2js';
+import { createRequire } from 'node:module';
+import type { RE2JS } from 're2js';
+
+const require = createRequire(import.meta.url);
+
+/** The engine is loaded with the first pattern that needs it: most sidecars see none, and it takes 1 MB of theirs. */
+function re2(): typeof import('re2js') {
+  return require('re2js') as typeof import('re2js');
+}
 
 /** Longest pattern that is accepted, in characters. */
 export const MAX_PATTERN_LENGTH = 1024;
@@ -54,7 +62,7 @@ function enginePattern(source: string, anchor: Anchor): Pattern {
 /** What is fine alone and not in a group can only be an open `\Q`, which swallows the closing parenthesis. */
 function groupedEngine(source: string): RE2JS {
   try {
-    return RE2JS.compile(`^(?:${source})`);
+    return re2().RE2JS.compile(`^(?:${source})`);
   } catch (cause) {
     throw new PatternError('has a \\Q without its \\E', { cause });
   }
@@ -62,9 +70,9 @@ function groupedEngine(source: string): RE2JS {
 
 function engine(source: string): RE2JS {
   try {
-    return RE2JS.compile(source);
+    return re2().RE2JS.compile(source);
   } catch (error) {
-    if (!(error instanceof RE2JSSyntaxException)) throw error;
+    if (!(error instanceof re2().RE2JSSyntaxException)) throw error;
     throw new PatternError(explain(error.getDescription(), error.getPattern() ?? undefined), { cause: error });
   }
 }

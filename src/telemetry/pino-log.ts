@@ -1,5 +1,8 @@
-import { pino, type DestinationStream, type Logger as Pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { DestinationStream, Logger as Pino } from 'pino';
 import type { LogFields, Logger } from '../base/log.ts';
+
+const require = createRequire(import.meta.url);
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -19,11 +22,20 @@ const MAX_DEPTH = 4;
 /** What pino writes itself: a field of the same name would make a line with the key twice. */
 const RESERVED: ReadonlySet<string> = new Set(['level', 'time', 'msg']);
 
+/** From the least severe on. */
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
 /**
  * JSON lines. What strangers send can neither end a line, nor move a terminal's cursor, nor flood a line: control
- * characters are escaped, long texts and large values are cut.
+ * characters are escaped, long texts and large values are cut. Pino is loaded with the first line: a sidecar in whose life nothing
+ * is worth one need not have it.
  */
-export function pinoLog({ level, fields = {}, destination }: LogOptions): Logger {
+export function pinoLog(options: LogOptions): Logger {
+  return log(options.level, () => open(options));
+}
+
+function open({ level, fields = {}, destination }: LogOptions): Pino {
+  const { pino } = require('pino') as typeof import('pino');
   const out = destination ?? pino.destination({ fd: 2, sync: true });
   const options = {
     level,
@@ -31,16 +43,22 @@ export function pinoLog({ level, fields = {}, destination }: LogOptions): Logger
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return wrap(pino(options, { write: (line: string) => out.write(escaped(line)) }));
+  return pino(options, { write: (line: string) => out.write(escaped(line)) });
 }
 
-function wrap(log: Pino): Logger {
+/** @param least the least severe level that is written */
+function log(least: LogLevel, make: () => Pino): Logger {
+  let made: Pino | undefined;
+  const line = (level: LogLevel) => {
+    if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return () => {};
+    return (message: string, fields?: LogFields) => (made ??= make())[level](capped(fields), message);
+  };
   return {
-    debug: (message, fields) => log.debug(capped(fields), message),
-    info: (message, fields) => log.info(capped(fields), message),
-    warn: (message, fields) => log.warn(capped(fields), message),
-    error: (message, fields) => log.error(capped(fields), message),
-    with: (fields) => wrap(log.child(capped(fields))),
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+    with: (fields) => log(least, () => (made ??= make()).child(capped(fields))),
   };
 }
 

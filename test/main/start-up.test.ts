@@ -54,3 +54,17 @@ test('start-up: what had to be compiled is there for others while the process th
     rmSync(dir, { recursive: true });
   }
 });
+
+test('start-up: a sidecar loads neither the log nor the regex engine before it needs them', () => {
+  const hook = `import { registerHooks } from 'node:module';
+    registerHooks({ load(url, context, next) { console.log(url); return next(url, context); } });`;
+  const args = ['--import', `data:text/javascript,${encodeURIComponent(hook)}`, weft, 'proxy', '--config', '/nowhere'];
+  const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  assert.equal(status, 1);
+  const loaded = stdout.split('\n');
+  assert.ok(loaded.some((url) => url.endsWith('/src/proxy/assemble.ts')));
+  assert.deepEqual(
+    loaded.filter((url) => /\/node_modules\/(pino|re2js)\//.test(url)),
+    [],
+  );
+});
