@@ -1,11 +1,12 @@
 import { createRequire } from 'node:module';
+import type * as Engine from 're2js';
 import type { RE2JS } from 're2js';
 
 const require = createRequire(import.meta.url);
 
 /** The engine is loaded with the first pattern that needs it: most sidecars see none, and it takes 1 MB of theirs. */
-function re2(): typeof import('re2js') {
-  return require('re2js') as typeof import('re2js');
+function re2(): typeof Engine {
+  return require('re2js') as typeof Engine;
 }
 
 /** Longest pattern that is accepted, in characters. */

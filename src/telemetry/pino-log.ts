@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import type * as Log from 'pino';
 import type { DestinationStream, Logger as Pino } from 'pino';
 import type { LogFields, Logger } from '../base/log.ts';
 
@@ -35,7 +36,7 @@ export function pinoLog(options: LogOptions): Logger {
 }
 
 function open({ level, fields = {}, destination }: LogOptions): Pino {
-  const { pino } = require('pino') as typeof import('pino');
+  const { pino } = require('pino') as typeof Log;
   const out = destination ?? pino.destination({ fd: 2, sync: true });
   const options = {
     level,

@@ -3,6 +3,9 @@ import { MEMORY_SIZES, returnMemory, takeMemory } from './memory.ts';
 /** A queue takes no larger pieces: of the last one a part may be empty. */
 const PIECE = 1;
 
+/** When so much waits in one sidecar, it asks for less. 250 streams whose readers stand still. */
+export const MUCH_WAITS = 16 * 1024 * 1024;
+
 /** One for the event loop, as the memory that is queued in. */
 let waiting = 0;
 

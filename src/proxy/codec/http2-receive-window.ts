@@ -1,8 +1,7 @@
-import { bytesWaiting } from './byte-queue.ts';
+import { bytesWaiting, MUCH_WAITS } from './byte-queue.ts';
 import type { Http2Settings } from './http2-settings.ts';
 
-/** When so much waits in this sidecar, streams begin with a narrow window, until it is half of that again. */
-export const MUCH_WAITS = 16 * 1024 * 1024;
+/** What streams begin with while much waits in this sidecar, until it is half of that again. */
 export const NARROW_BYTES = 16 * 1024;
 
 /**
