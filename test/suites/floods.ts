@@ -134,6 +134,13 @@ const HTTP2: readonly Http2Flood[] = [
     piece: onOneStream(post(0), 100, () => frame(h2.DATA, h2.PADDED, 1, Buffer.from([0]))),
   },
   { name: 'DATA of one byte', piece: onOneStream(post(0), 200, () => frame(h2.DATA, 0, 1, Buffer.from('x'))) },
+  {
+    name: 'DATA of one byte on two streams in turn',
+    piece: (i) =>
+      i === 0
+        ? Buffer.concat([post(0), post(1)])
+        : Buffer.concat(Array.from({ length: 200 }, (_, j) => frame(h2.DATA, 0, id(j % 2), Buffer.from('x')))),
+  },
   { name: 'PRIORITY', piece: many(200, () => frame(h2.PRIORITY, 0, 1, Buffer.alloc(5))) },
   { name: 'WINDOW_UPDATE of 1 on the connection', piece: many(200, () => update(0, 1)) },
   { name: 'WINDOW_UPDATE of 1 on a stream', piece: onOneStream(post(0), 200, () => update(1, 1)) },

@@ -22,9 +22,7 @@ export class BodyWriter {
   data(chunk: Buffer): boolean {
     if (chunk.length === 0) return true; // an empty chunk would end a chunked body
     if (this.#owed === CHUNKED) {
-      this.#out.push(`${chunk.length.toString(16)}\r\n`);
-      this.#out.push(chunk);
-      this.#out.push('\r\n');
+      this.#out.pushChunk(chunk);
       return true;
     }
     if (this.#owed >= 0) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import fc from 'fast-check';
 import { BodyWriter } from '../../../src/proxy/codec/body-writer.ts';
 import { OutBuffer } from '../../../src/proxy/codec/out-buffer.ts';
 import { portOf } from './forwarder.ts';
@@ -84,4 +85,75 @@ test('out buffer: says that it has room even when the socket itself was never ov
   await flushed;
   assert.ok(told >= 0 && told < mark, `${told} bytes wait`);
   assert.equal(drains, 0, 'nobody else would have told');
+});
+
+/** What a chunked body says, and in how many chunks. */
+function dechunked(text: string): { body: string; chunks: number } {
+  let [at, chunks, body] = [0, 0, ''];
+  for (;;) {
+    const line = text.indexOf('\r\n', at);
+    const size = Number.parseInt(text.slice(at, line), 16);
+    assert.match(text.slice(at, line), /^(0|[1-9a-f][0-9a-f]*)$/);
+    body += text.slice(line + 2, line + 2 + size);
+    at = line + 2 + size + 2;
+    assert.equal(text.slice(at - 2, at), '\r\n');
+    if (size === 0) return { body, chunks };
+    chunks++;
+  }
+}
+
+test('out buffer: small chunks of one turn are one chunk', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const body = new BodyWriter(new OutBuffer(socket, () => {}));
+  body.start(-1);
+  for (let i = 0; i < 300; i++) body.data(Buffer.from(String(i % 10)));
+  await turn();
+  for (let i = 0; i < 3; i++) body.data(Buffer.from('x'));
+  body.data(Buffer.alloc(1000, 'y'));
+  body.data(Buffer.from('z'));
+  body.end(undefined);
+  await turn();
+  const { body: said, chunks } = dechunked(writes.join(''));
+  assert.equal(said, `${'0123456789'.repeat(30)}xxx${'y'.repeat(1000)}z`);
+  assert.equal(chunks, 4);
+});
+
+test('out buffer: what the socket still has to write is not joined', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const body = new BodyWriter(new OutBuffer(socket, () => {}));
+  body.start(-1);
+  socket.cork();
+  body.data(Buffer.from('x'));
+  await turn();
+  body.data(Buffer.from('y'));
+  await turn();
+  assert.deepEqual(writes, ['1\r\nx\r\n', '1\r\ny\r\n']);
+});
+
+test('out buffer: a chunked body is what was written, however its pieces and turns fall', async (t) => {
+  const pieces = fc.array(fc.oneof(fc.nat(20), fc.nat(200), fc.nat(9000), fc.constant('turn' as const)), {
+    maxLength: 60,
+  });
+  await fc.assert(
+    fc.asyncProperty(pieces, async (pieces) => {
+      const { socket, writes } = await socketTo(t);
+      const body = new BodyWriter(new OutBuffer(socket, () => {}));
+      let expected = '';
+      body.start(-1);
+      for (const [i, piece] of pieces.entries()) {
+        if (piece === 'turn') await turn();
+        else {
+          const text = String.fromCharCode(97 + (i % 26)).repeat(piece);
+          expected += text;
+          body.data(Buffer.from(text));
+        }
+      }
+      body.end(undefined);
+      await turn();
+      await turn();
+      assert.equal(dechunked(writes.join('')).body, expected);
+      socket.destroy();
+    }),
+    { numRuns: 60 },
+  );
 });
