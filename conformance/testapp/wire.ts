@@ -40,7 +40,8 @@ const MAX_BUFFERED = 1 << 20;
 export class Wire {
   readonly socket: Socket;
   #held: Buffer = Buffer.alloc(0);
-  #end: WireError | undefined;
+  /** Made into an error for who reads on: most connections just end, and an error takes its stack along. */
+  #end: { readonly code: string; readonly message: string } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(socket: Socket) {
@@ -50,13 +51,13 @@ export class Wire {
       if (this.#held.length > MAX_BUFFERED) socket.destroy(new WireError('too-large', 'the reply is over 1 MiB'));
       this.#wake?.();
     });
-    const end = (error: WireError) => {
-      this.#end ??= error;
+    const end = (code: string, message: string) => {
+      this.#end ??= { code, message };
       this.#wake?.();
     };
-    socket.on('error', (error) => end(new WireError(errorCode(error), error.message)));
-    socket.on('end', () => end(new WireError('closed', 'the other side closed the connection')));
-    socket.on('close', () => end(new WireError('closed', 'the connection is closed')));
+    socket.on('error', (error) => end(errorCode(error), error.message));
+    socket.on('end', () => end('closed', 'the other side closed the connection'));
+    socket.on('close', () => end('closed', 'the connection is closed'));
     socket.resume(); // an earlier reader paused it (release)
   }
 
@@ -107,7 +108,7 @@ export class Wire {
   }
 
   async #more(): Promise<void> {
-    if (this.#end !== undefined) throw this.#end;
+    if (this.#end !== undefined) throw new WireError(this.#end.code, this.#end.message);
     await this.#wait();
   }
 

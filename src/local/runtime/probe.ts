@@ -1,10 +1,12 @@
-import { request } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { connect as connectHttp2, constants } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import type { Container, Handler, HttpGet, Probe } from '../controllers/objects.ts';
 import type { Sandbox } from './isolation.ts';
+
+/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
+const { request } = process.getBuiltinModule('node:http');
 
 export interface ProbeTarget {
   readonly container: Container;
