@@ -227,7 +227,7 @@ export async function runController(
   const reconcilers = [
     { reconciler: registration, settleMs: 0 },
     { reconciler: mesh, settleMs: 0 },
-    { reconciler: report, settleMs: 50 },
+    { reconciler: report, settleMs: 200 }, // each sidecar that acknowledges asks for one
   ];
   try {
     await runAll(

@@ -126,6 +126,10 @@ interface Enter {
   readonly userArguments: readonly string[];
 }
 
+/** Changes within this time after the first share one run; while they go on, there is a run this often: each starts `nft`. */
+const SETTLE_MS = 5;
+const PACE_MS = 50;
+
 class Network {
   readonly #options: NetnsIsolationOptions;
   readonly #socket: string;
@@ -135,6 +139,7 @@ class Network {
   #last = 0;
   /** As they were last written. */
   #udpRules = '';
+  #serviceRules = '';
   #dirty = false;
   #following = false;
   #closed = false;
@@ -236,15 +241,18 @@ class Network {
     if (this.#following) return;
     this.#following = true;
     const { client, log, redirect } = this.#options;
-    while (this.#dirty && !this.#closed) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let pauseMs = SETTLE_MS; this.#dirty && !this.#closed; pauseMs = PACE_MS) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
       this.#dirty = false;
       try {
         for (const { pod, address, hostsFile } of this.#pods.values()) {
           rewrite(hostsFile, hostsText(client, pod, address));
         }
         await this.#updateUdp();
-        await this.#ask({ op: 'run', script: serviceCommands(client, redirect) });
+        const script = serviceCommands(client, redirect);
+        if (script === this.#serviceRules) continue;
+        await this.#ask({ op: 'run', script });
+        this.#serviceRules = script;
       } catch (error) {
         if (!this.#closed) log.warn('names, cluster IPs and UDP rules of pods not updated', { error: String(error) });
       }
