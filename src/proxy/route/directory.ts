@@ -12,7 +12,7 @@ import type { LiveEndpoint } from '../balance/live-endpoint.ts';
 import type { Balancer } from '../balance/p2c.ts';
 import type { EndpointRegistry } from '../balance/registry.ts';
 import { formatDestination, type Destination } from '../destination.ts';
-import type { CompiledServices } from './compiled-services.ts';
+import type { CompiledService, CompiledServices } from './compiled-services.ts';
 import type { RoutedPort } from './router.ts';
 
 /**
@@ -58,31 +58,52 @@ class CompiledDirectory implements Directory {
   readonly #podPorts = new Map<string, RoutedPort>();
   readonly #opaque: readonly number[];
   readonly #options: DirectoryOptions;
+  readonly #balancers = new Map<string, Balancer>();
+  /** What the maps above are filled with when somebody looks: a sidecar that few call gets more configurations than requests. */
+  #unfilled: Parts | undefined;
 
   constructor(config: ProxyConfig, options: DirectoryOptions) {
     this.#options = options;
-    const balancers = new Map<string, Balancer>();
-    const protocols = new Map<string, PortProtocol>();
-    const resources = [...config.values()];
-    this.#opaque = resources.find((r) => r.type === 'workload')?.opaquePorts ?? [];
-    const endpoints = resources.filter((r) => r.type === 'endpoints');
-    for (const resource of endpoints) balancers.set(resource.key, options.compiled.balancer(resource));
-    const balancerOf = (key: string) => balancers.get(key) ?? NOBODY;
-    const services = resources.filter((r) => r.type === 'service').sort((a, b) => (a.key < b.key ? -1 : 1));
+    const services: ServiceResource[] = [];
+    const endpoints: EndpointsResource[] = [];
+    const pods: PodResource[] = [];
+    let opaque: readonly number[] = [];
+    for (const resource of config.values()) {
+      if (resource.type === 'service') services.push(resource);
+      else if (resource.type === 'endpoints') endpoints.push(resource);
+      else if (resource.type === 'pod') pods.push(resource);
+      else if (resource.type === 'workload') opaque = resource.opaquePorts;
+    }
+    this.#opaque = opaque;
     this.services = services.length;
-    for (const service of services) {
-      this.#addService(service, balancerOf);
+    for (const resource of endpoints) this.#balancers.set(resource.key, options.compiled.balancer(resource));
+    for (const pod of pods) options.registry.addPod(pod);
+    const compile = (service: ServiceResource) => {
+      return { service, compiled: options.compiled.service(service, (key) => this.#balancer(key)) };
+    };
+    this.#unfilled = { services: services.map(compile), endpoints, pods };
+  }
+
+  #balancer(endpoints: string): Balancer {
+    return this.#balancers.get(endpoints) ?? NOBODY;
+  }
+
+  #fill({ services, endpoints, pods }: Parts): void {
+    this.#unfilled = undefined;
+    const protocols = new Map<string, PortProtocol>();
+    services.sort((a, b) => (a.service.key < b.service.key ? -1 : 1)); // whose address or name it is must not depend on the order
+    for (const { service, compiled } of services) {
+      this.#addService(service, compiled);
       for (const port of service.ports) {
         protocols.set(endpointsKey(service.namespace, service.name, port.number), port.protocol);
       }
     }
     for (const resource of endpoints) this.#addEndpoints(resource, protocols.get(resource.key));
-    for (const resource of resources) if (resource.type === 'pod') this.#addPod(resource);
+    for (const pod of pods) for (const address of pod.addresses) this.#pods.set(address, pod);
   }
 
-  #addService(service: ServiceResource, balancerOf: (endpoints: string) => Balancer): void {
-    const own = (port: number) => balancerOf(endpointsKey(service.namespace, service.name, port)).endpoints;
-    const { ports, addresses } = this.#options.compiled.service(service, balancerOf);
+  #addService(service: ServiceResource, { ports, addresses }: CompiledService): void {
+    const own = (port: number) => this.#balancer(endpointsKey(service.namespace, service.name, port)).endpoints;
     for (const address of service.addresses) this.#clusterIps.add(address);
     for (const [key, port] of addresses) if (!this.#addresses.has(key)) this.#addresses.set(key, port);
     const named: NamedService = { headless: service.addresses.length === 0, ports, own };
@@ -100,17 +121,13 @@ class CompiledDirectory implements Directory {
     }
   }
 
-  #addPod(pod: PodResource): void {
-    this.#options.registry.addPod(pod);
-    for (const address of pod.addresses) this.#pods.set(address, pod);
-  }
-
   /** Of a port that no Service says anything about. */
   #protocol(port: number): PortProtocol {
     return this.#opaque.includes(port) ? 'tcp' : 'detect';
   }
 
   byAddress(destination: Destination, authority: string | undefined): Found {
+    if (this.#unfilled !== undefined) this.#fill(this.#unfilled);
     const key = formatDestination(destination);
     const service = this.#addresses.get(key);
     if (service !== undefined) return service;
@@ -153,6 +170,7 @@ class CompiledDirectory implements Directory {
   }
 
   byName(destination: Destination): Found {
+    if (this.#unfilled !== undefined) this.#fill(this.#unfilled);
     const named = this.#hosts.get(destination.host);
     if (named === undefined) return 'unknown';
     const port = named.ports.get(destination.port);
@@ -164,6 +182,12 @@ class CompiledDirectory implements Directory {
     }
     return 'noSuchPort';
   }
+}
+
+interface Parts {
+  readonly services: { readonly service: ServiceResource; readonly compiled: CompiledService }[];
+  readonly endpoints: readonly EndpointsResource[];
+  readonly pods: readonly PodResource[];
 }
 
 type CalledPod = Pick<PodResource, 'identity' | 'labels'>;
