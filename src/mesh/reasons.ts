@@ -35,6 +35,7 @@ export const REASONS = {
   UPSTREAM_TIMEOUT: { status: 504, source: 'upstream', retryable: false },
   DOWNSTREAM_RESET: { status: 499, source: 'downstream', retryable: false },
   OVERLOADED: { status: 503, source: 'internal', retryable: true },
+  PEER_OVERLOADED: { status: 503, source: 'downstream', retryable: true },
   DRAINING: { status: 503, source: 'internal', retryable: true },
   INTERNAL: { status: 500, source: 'internal', retryable: false },
 } as const satisfies Record<string, Reason>;

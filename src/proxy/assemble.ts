@@ -8,7 +8,7 @@ import { EndpointRegistry } from './balance/registry.ts';
 import { defaultLimits as defaultCodecLimits } from './codec/limits.ts';
 import { TimerWheel } from './codec/timer-wheel.ts';
 import { type Exchange, stack } from './exchange.ts';
-import { access, forwardInbound, hopHeaders, ownAddress } from './filter/inbound.ts';
+import { access, forwardInbound, hopHeaders, ownAddress, peerLimit } from './filter/inbound.ts';
 import {
   chooseBackend,
   findService,
@@ -110,6 +110,7 @@ function compileInbound(config: ProxyConfig | undefined, options: ProxyOptions, 
     [
       recordInbound(shared.recording, shared.book), // outermost: denials are counted
       hopHeaders(stripped.all), // says what a stream is for; afterwards no header claims anything
+      peerLimit(limits.maxRequestsPerPeer), // whatever they are for
       ownAddress((address) => podAddresses.includes(address), guard.isWeftPort), // a tunnel leads nowhere else
       access({
         // the last thing before the app

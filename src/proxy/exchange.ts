@@ -27,6 +27,14 @@ export interface Peer {
   readonly address: string;
   /** Both ends of the connection as the dialling side knows them (`connectionName`), before any redirection. */
   readonly connection: string;
+  /** What all its connections have under way here; undefined without an identity, for those cannot be told apart. */
+  readonly load: PeerLoad | undefined;
+}
+
+/** What one peer has under way, whichever connections it comes by. */
+export interface PeerLoad {
+  /** Exchanges that are not finished. */
+  running: number;
 }
 
 /** Told once when an exchange is over. */

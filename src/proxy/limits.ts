@@ -25,6 +25,11 @@ export interface ProxyLimits {
   readonly streamsPerTunnel: number;
   /** HTTP/1.1 connections to one endpoint; as many as the streams of one peer, for each may hold one. */
   readonly maxConnectionsPerEndpoint: number;
+  /**
+   * Requests, WebSockets and raw connections that one peer may have under way at this sidecar, on all its tunnels: what the tunnels hold
+   * that a good one opens. Below what an endpoint bears, so that one peer never takes all of it.
+   */
+  readonly maxRequestsPerPeer: number;
   /** Requests that may wait for a connection of one endpoint. */
   readonly maxWaitersPerEndpoint: number;
   /** How long a request may wait there. */
@@ -61,6 +66,7 @@ export const DEFAULT_LIMITS: ProxyLimits = {
   maxTunnelsPerPeer: 16,
   streamsPerTunnel: 100,
   maxConnectionsPerEndpoint: 4096,
+  maxRequestsPerPeer: 4_000,
   maxWaitersPerEndpoint: 1024,
   waitTimeoutMs: 10_000,
   idleConnectionMs: 3_000,

@@ -11,6 +11,7 @@ import { InboundPorts } from './server/inbound-ports.ts';
 import { InboundServer } from './server/inbound-server.ts';
 import { listen, type Listener, type ListenAddress, type ListenOptions } from './server/listener.ts';
 import { OutboundServer } from './server/outbound-server.ts';
+import { PeerShares } from './server/peer-shares.ts';
 import { Serving } from './server/serving.ts';
 import { TunnelListener } from './server/tunnel-listener.ts';
 
@@ -26,6 +27,7 @@ export class ProxyRun {
   readonly #shared: Shared;
   readonly #compile: (config: ProxyConfig | undefined) => CompiledConfig;
   readonly #serving: Serving;
+  readonly #peers = new PeerShares();
   readonly #tunnelListener: TunnelListener;
   readonly #inboundPorts: InboundPorts | undefined;
   #listeners: Listener[] = [];
@@ -134,6 +136,7 @@ export class ProxyRun {
     return new InboundServer({
       state: () => this.#compiled.inbound,
       serving: this.#serving,
+      peers: this.#peers,
       clock: this.#options.clock,
       timers,
       limits,

@@ -7,6 +7,7 @@ export function resetCode(error: ProxyError): number {
     case 'DOWNSTREAM_RESET':
       return CANCEL;
     case 'OVERLOADED':
+    case 'PEER_OVERLOADED':
     case 'DRAINING':
       return REFUSED_STREAM;
     case 'BAD_REQUEST':

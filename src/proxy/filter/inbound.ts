@@ -88,6 +88,19 @@ export function hopHeaders(isIdentity: HeaderTest): Filter<InboundExchange> {
 }
 
 /**
+ * One peer has no more under way than a sidecar of ours asks of another, however many tunnels it opens: each holds memory here and a
+ * connection to the app, and the app's are for all its callers.
+ */
+export function peerLimit(maxRequestsPerPeer: number): Filter<InboundExchange> {
+  return (next) =>
+    function peerLimitFilter(exchange) {
+      const { load } = exchange.peer; // this exchange is counted already
+      if (load === undefined || load.running <= maxRequestsPerPeer) return next(exchange);
+      refuse(exchange, 'PEER_OVERLOADED', `this peer has ${maxRequestsPerPeer} requests under way here`);
+    };
+}
+
+/**
  * Only the pod's own address, and any port but Weft's own: a tunnel is no way to anywhere else.
  * @param isOwn further addresses of this pod, besides the one that the connection arrived at
  */

@@ -71,6 +71,8 @@ export function recordInbound(options: RecordOptions, book: TrafficBook): Filter
   return (next) => {
     function finished(exchange: Exchange): void {
       running.delete(exchange);
+      const { load } = exchange.peer;
+      if (load !== undefined) load.running--;
       const now = clock.now();
       if (metrics && exchange.series !== undefined) recordFinished(exchange.series, exchange, now);
       if (accessLog !== undefined) accessLog(entry('inbound', exchange, now));
@@ -78,7 +80,8 @@ export function recordInbound(options: RecordOptions, book: TrafficBook): Filter
     return function recordInboundFilter(exchange) {
       running.add(exchange);
       exchange.onFinished = finished;
-      const { identity } = exchange.peer;
+      const { identity, load } = exchange.peer;
+      if (load !== undefined) load.running++;
       let series = byPeer.get(identity);
       if (series === undefined) {
         const tls = exchange.meshed;

@@ -17,6 +17,7 @@ import { connectionName, ignore, socketName } from '../pool/connect.ts';
 import { serveTcp, tcpHead } from '../tcp-stream.ts';
 import { detectProtocol } from './first-bytes.ts';
 import { plainPeer } from './outbound-server.ts';
+import type { PeerShares } from './peer-shares.ts';
 import type { Serving } from './serving.ts';
 
 /** The inbound half of one configuration. */
@@ -30,6 +31,7 @@ export interface InboundState {
 export interface InboundServerOptions {
   readonly state: () => InboundState;
   readonly serving: Serving;
+  readonly peers: PeerShares;
   readonly timers: TimerWheel;
   readonly clock: Clock;
   readonly limits: ProxyLimits;
@@ -92,10 +94,11 @@ export class InboundServer {
   tunnel(socket: TLSSocket, { identity, pod, notAfter }: VerifiedPeer, onSentAway: () => void): void {
     const from = socketName(socket.remoteAddress, socket.remotePort);
     const connection = connectionName(from, socketName(socket.localAddress, socket.localPort));
-    const peer: Peer = { identity, pod, notAfter, address: from, connection };
+    const load = this.#options.peers.of(identity, pod);
+    const peer: Peer = { identity, pod, notAfter, address: from, connection, load };
     const address = canonicalAddress(socket.localAddress ?? '');
     const handler = this.#handler(peer, { meshed: true, address, destination: undefined });
-    this.#options.serving.tunnel(socket, handler, `${identity} ${pod}`, onSentAway);
+    this.#options.serving.tunnel(socket, handler, load.calledOff, onSentAway);
   }
 
   #handler(peer: Peer, arrival: Arrival) {

@@ -149,5 +149,5 @@ export class OutboundServer {
 export function plainPeer(socket: Socket, dialled = localDestination(socket)): Peer {
   const address = socketName(socket.remoteAddress, socket.remotePort);
   const connection = connectionName(address, dialled === undefined ? '' : formatDestination(dialled));
-  return { identity: undefined, pod: undefined, notAfter: Infinity, address, connection };
+  return { identity: undefined, pod: undefined, notAfter: Infinity, address, connection, load: undefined };
 }

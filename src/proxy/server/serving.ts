@@ -7,7 +7,6 @@ import { http2Server } from '../codec/http2-server.ts';
 import { tunnelSettings } from '../codec/http2-settings.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from '../codec/stream.ts';
 import type { TimerWheel } from '../codec/timer-wheel.ts';
-import { PeerBudgets } from './peer-budgets.ts';
 
 export interface ServingOptions {
   readonly timers: TimerWheel;
@@ -26,7 +25,6 @@ export class Serving {
   readonly #connections = new Roster<Open>();
   readonly #memo = new Http1Memo();
   readonly #explicitMemo = new Http1Memo();
-  readonly #peers = new PeerBudgets();
   #draining = false;
 
   constructor(options: ServingOptions) {
@@ -47,13 +45,12 @@ export class Serving {
 
   /**
    * A tunnel of the mesh hop: CONNECT is a raw TCP connection.
-   * @param peer its identity and pod
+   * @param shared what its peer may call off, on all its tunnels together
    * @param onSentAway told when it was closed because its peer did too much that brings nothing
    */
-  tunnel(socket: Socket, handler: RequestHandler, peer: string, onSentAway: () => void): void {
+  tunnel(socket: Socket, handler: RequestHandler, shared: FloodBudget, onSentAway: () => void): void {
     const { timers, codec } = this.#options;
     const limits = { ...codec, idleTimeoutMs: this.#options.idleTunnelMs };
-    const shared = this.#peers.of(peer);
     const settings = tunnelSettings;
     this.#keep(http2Server(socket, { handler, limits, timers, connect: true, settings, shared, onSentAway }));
   }
