@@ -8,7 +8,10 @@ import { sharedTests } from './shared.ts';
 
 const FOLDER = import.meta.dirname;
 /** What takes longest begins first, so that nothing long is left alone at the end. */
-const FIRST = ['conformance/local-mesh.test.ts', 'shared.ts'].map((file) => join(FOLDER, file));
+const FIRST = [
+  ...['conformance/local-mesh.test.ts', 'shared.ts', 'conformance/run-conformance.test.ts', 'system/demo.test.ts'],
+  ...['local/runtime/netns.test.ts', 'cluster/kubectl-session.test.ts', 'system/own-manifests.test.ts'],
+].map((file) => join(FOLDER, file));
 
 const own = globSync('**/*.test.ts', { cwd: FOLDER })
   .map((file) => join(FOLDER, file))
