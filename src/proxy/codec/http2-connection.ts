@@ -422,6 +422,8 @@ export class Http2Connection implements FrameHandler {
     const frame = h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, first]);
     this.#out.header(h2.SETTINGS, 0, 0, frame.length - h2.FRAME_HEADER_BYTES);
     this.#out.push(frame.subarray(h2.FRAME_HEADER_BYTES));
+    // What was not worth a frame in a wide window may be all of a narrow one
+    for (const stream of this.streams.list()) stream.returnHeard();
   }
 
   /** Opens the window of a stream that begins. */

@@ -160,6 +160,12 @@ export abstract class Http2Stream {
     if (this.#inEnded || this.over) return;
     this.#unreturned += bytes;
     this.#heard += bytes;
+    this.returnHeard();
+  }
+
+  /** Opens the peer's window again by what was heard, when it is worth a frame. */
+  returnHeard(): void {
+    if (this.#inEnded || this.over) return;
     const { maxWindowBytes } = this.connection.settings;
     const window = this.connection.receiving.first + this.#lent;
     if (this.#unreturned < window / 2) return;

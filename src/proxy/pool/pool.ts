@@ -44,7 +44,7 @@ export interface PoolState {
   readonly dialled: number;
   /** Dials that failed so far. */
   readonly failed: number;
-  /** Requests sent again because the server had closed their idle connection. */
+  /** Requests sent again because of their connection: the server had closed it while it was idle, or left them behind. */
   readonly stale: number;
 }
 

@@ -102,6 +102,42 @@ test('http/2 client: when much waits streams begin with a narrow window, and wit
   assert.deepEqual(errors, []);
 });
 
+test('http/2 client: what was heard and not returned yet is no part of a window that becomes narrow', async (t) => {
+  const first = WIDE / 2 - 1000;
+  const server = http2.createServer((req, res) => {
+    if (req.url !== '/') return void res.end();
+    res.write(Buffer.alloc(first));
+    res.stream.session!.once('remoteSettings', () => res.end(Buffer.alloc(BODY - first)));
+  });
+  server.on('session', (session) => t.after(() => session.destroy()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const socket = connect(portOf(server), '127.0.0.1');
+  await once(socket, 'connect');
+  const client = http2Client(socket, { limits, timers: new TimerWheel(10) });
+  t.after(() => client.destroy());
+  const ask = (path: string): { heard: number; ended: boolean } => {
+    const reader = { heard: 0, ended: false };
+    client.open(plainRequest('2', { path }), true, {
+      ...deaf,
+      onInformational() {},
+      onHead() {},
+      onData: (chunk) => void (reader.heard += chunk.length),
+      onEnd: () => void (reader.ended = true),
+    });
+    return reader;
+  };
+  const acquainted = ask('/other');
+  await until(() => acquainted.ended);
+  const reader = ask('/');
+  await until(() => reader.heard === first);
+  pressure(t).set(MUCH_WAITS + 1);
+  ask('/other');
+  await until(() => reader.ended);
+  assert.equal(reader.heard, BODY);
+});
+
 test('http/2 server: uploads are taken whole while the windows of streams change', async (t) => {
   const much = pressure(t);
   const readers: Reader[] = [];
