@@ -21,6 +21,7 @@ export function warmSidecars(): Promise<void> {
     enableCompileCache(${JSON.stringify(cache)});
     Promise.all(${JSON.stringify(sources)}.map((source) => import(source)))
       .then(([{ loaded }, , proxy]) => loaded(proxy).controlPlaneClient())
+      .then(() => ['pino', 're2js'].forEach(require('node:module').createRequire(${JSON.stringify(sources[0])}))) // loaded when they are needed
       .then(flushCompileCache);`;
   return new Promise((resolve) => {
     execFile(process.execPath, [...SIDECAR_FLAGS, '-e', script], { timeout: 30_000, env: {} }, () => resolve());

@@ -218,7 +218,7 @@ export class Http2Connection implements FrameHandler {
   }
 
   onSettings(payload: Buffer): void {
-    if (this.peerSettingsSeen) this.#nuisanceSeen();
+    if (this.peerSettingsSeen) this.#nuisanceSeen(1 + this.streams.size / 32); // each may be told of it
     for (let i = 0; i < payload.length; i += 6) {
       const error = this.#setting(payload.readUInt16BE(i), payload.readUInt32BE(i + 2));
       if (error !== h2.NO_ERROR) return this.fail(error);
@@ -299,8 +299,8 @@ export class Http2Connection implements FrameHandler {
   }
 
   /** Counts frames that cost us and bring nothing; a peer that does nothing else is sent away. */
-  #nuisanceSeen(): void {
-    if (!this.#nuisance.spend()) this.#sendAway();
+  #nuisanceSeen(count = 1): void {
+    if (!this.#nuisance.spend(count)) this.#sendAway();
   }
 
   /** Counts a request that was begun in vain. */

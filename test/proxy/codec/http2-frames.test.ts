@@ -260,6 +260,17 @@ for (const [name, make, expected] of floods) {
   });
 }
 
+test('http2 frames: SETTINGS count the more, the more streams are open', async (t) => {
+  const settings = Buffer.concat(Array.from({ length: 200 }, () => frame(h2.SETTINGS, 0, 0)));
+  const handler: RequestHandler = (_head, stream) => (stream.events = deaf);
+  const idle = await raw(t, handler);
+  idle.send(Buffer.concat([hello, settings, frame(h2.PING, 0, 0, '12345678')]));
+  await idle.until(/^PING/);
+  const busy = await raw(t, handler);
+  busy.send(Buffer.concat([hello, ...Array.from({ length: 200 }, (_, i) => post(2 * i + 1)), settings]));
+  await busy.until(/^GOAWAY 11$/);
+});
+
 test('http2 frames: a paused stream closes its own window and leaves the others theirs', async (t) => {
   let taken = 0;
   const peer = await raw(t, (head, stream) => {
