@@ -12,7 +12,7 @@ const SHARED = [
   'conformance/{capabilities,cases,faults,html-report,judge,kube,lab,object-steps,report,statistics}.test.ts',
   'local/{api,controllers}/**/*.test.ts',
   'proxy/codec/{byte-queue,chunked,detect,frame-buffer,fuzz,held-bytes,hpack,http1-head-problem,http2-stall,http2-windows,memo,out-buffer,socket-reader,stream-account}.test.ts',
-  'proxy/{access-log,compiled-services,config-file,connection-pool,grpc-websocket,http,identity,own-connections,peer-limit,pod-identity,policy,sent-away,tcp,units}.test.ts',
+  'proxy/{access-log,compiled-services,config-file,connection-pool,grpc-websocket,http,identity,own-connections,peer-limit,peer-shares,pod-identity,policy,sent-away,tcp,units}.test.ts',
 ];
 
 export const sharedTests: readonly string[] = globSync(SHARED, { cwd: import.meta.dirname })
