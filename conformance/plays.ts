@@ -77,7 +77,7 @@ async function podsStayReady(lab: Lab): Promise<void> {
 
 /** Check 72. */
 async function weightsUnderLoad(lab: Lab): Promise<void> {
-  await lab.expect([{ ...toRoot, count: 100, is: { each: ['v1'] } }]);
+  await lab.expect([{ ...toRoot, count: 100, is: { each: ['v2'] } }]);
   const finish = await load(lab);
   await lab.apply([split('split', ROOT, { v1: 50, v2: 50 })]);
   try {

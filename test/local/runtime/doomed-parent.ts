@@ -24,7 +24,9 @@ const machine = await startMachine({ after() {} } as unknown as TestContext, {
   ...(process.argv[2] === 'netns' ? { isolation: netns } : {}),
   sidecar: () => ({ command: ['/bin/sh', '-c', 'echo $$; while :; do sleep 1; done'] }),
 });
-const script = 'trap "" TERM; setsid -f sleep 1234; echo $$$$; pgrep -n -f "^sleep 1234$"; while :; do sleep 1; done';
+// setsid may have gone before its child is `sleep`
+const daemon = 'setsid -f sleep 1234; until pgrep -n -f "^sleep 1234$"; do sleep 0.1; done';
+const script = `trap "" TERM; echo $$$$; ${daemon}; while :; do sleep 1; done`;
 const plain = shellPod('plain', script);
 const meshed = shellPod('meshed', 'sleep 100');
 await machine.client.create(PODS, plain);

@@ -17,7 +17,9 @@ const SCRIPT = join(import.meta.dirname, 'doomed-parent.ts');
 
 async function startParent(isolation: string) {
   const parent = spawn(process.execPath, [SCRIPT, isolation], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
+  const died = once(parent, 'exit').then(([code]) => assert.fail(`the parent ended with ${code} before it was killed`));
+  const [line] = (await Promise.race([once(createInterface(parent.stdout), 'line'), died])) as [string];
+  died.catch(() => undefined); // what becomes of it later is not its business
   const { folder, pids } = JSON.parse(line) as { folder: string; pids: number[] };
   assert.equal(pids.length, 3);
   for (const pid of pids) assert.ok(isAlive(pid), `${pid} does not run`);
