@@ -2,9 +2,7 @@ import type { Agent as HttpAgent, IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest, type AgentOptions, type RequestOptions } from 'node:https';
 import { PassThrough } from 'node:stream';
 import type { Exec } from '@kubernetes/client-node';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const { Agent: PlainAgent, request: httpRequest } = process.getBuiltinModule('node:http');
+import { http } from './testapp/node-http.ts';
 
 export interface KubeObject {
   readonly apiVersion: string;
@@ -70,7 +68,7 @@ export class Kube {
     this.#options = options;
     const limits = { keepAlive: true, maxSockets: 16 };
     this.#agent =
-      server.protocol === 'https:' ? new Agent({ ...(options as AgentOptions), ...limits }) : new PlainAgent(limits);
+      server.protocol === 'https:' ? new Agent({ ...(options as AgentOptions), ...limits }) : new http.Agent(limits);
   }
 
   /** Reads a kubeconfig (its text); the current context is used. */
@@ -100,7 +98,7 @@ export class Kube {
     accept = 'application/json',
   ): Promise<KubeReply> {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const send = this.#server.protocol === 'https:' ? httpsRequest : httpRequest;
+    const send = this.#server.protocol === 'https:' ? httpsRequest : http.request;
     const prefix = this.#server.pathname.replace(/\/$/, '');
     return new Promise((resolve, reject) => {
       const request = send({

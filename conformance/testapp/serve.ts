@@ -3,6 +3,7 @@ import type { Http2Server } from 'node:http2';
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { WebSocketServer } from 'ws';
+import { http as nodeHttp } from './node-http.ts';
 import { grpcMessage, idInBytes, SERVED_BY, TEST_ID, type Receipt, type ServedBy } from './protocol.ts';
 import type { Receipts } from './receipts.ts';
 
@@ -25,9 +26,6 @@ export interface Serving {
   readonly tcpFirst: readonly number[];
   close(): Promise<void>;
 }
-
-/** `import` would read every export of `node:http`, and with them load undici, which takes longer than all the rest. */
-const { createServer: createHttpServer } = process.getBuiltinModule('node:http');
 
 /** Opens every port, then resolves. Who answered stands in the reply header `x-test-served-by`. */
 export async function serve(options: ServeOptions): Promise<Serving> {
@@ -98,7 +96,7 @@ function http1({ self, receipts }: ServeOptions): HttpServer {
       headers: pairs(request.rawHeaders),
     });
   };
-  const server = createHttpServer({ keepAliveTimeout: 120_000 }, (request, response) => {
+  const server = nodeHttp.createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
     note(request, 'http1');
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json', [SERVED_BY]: served }).end(served + '\n');

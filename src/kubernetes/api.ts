@@ -1,10 +1,8 @@
-import type http from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import { http } from '../base/node-http.ts';
 import { errorOf } from './error.ts';
 import { jsonLines, wholeBody } from './json-lines.ts';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const { Agent, request: plainRequest } = process.getBuiltinModule('node:http');
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -54,9 +52,9 @@ export interface KubernetesApiOptions {
 export function kubernetesApi({ connection, timeoutMs = 60_000 }: KubernetesApiOptions): KubernetesApi {
   // TCP keep-alive finds a dead peer of an idle watch within about 40 s
   const agentOptions = { keepAlive: true, keepAliveMsecs: 15_000, scheduling: 'lifo', maxSockets: 100 } as const;
-  const agents = { 'http:': new Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
+  const agents = { 'http:': new http.Agent(agentOptions), 'https:': new https.Agent(agentOptions) };
 
-  async function open(request: ApiRequest, signal: AbortSignal): Promise<http.IncomingMessage> {
+  async function open(request: ApiRequest, signal: AbortSignal): Promise<IncomingMessage> {
     const url = new URL(connection.server + request.path);
     const options: https.RequestOptions = {
       method: request.method,
@@ -96,9 +94,9 @@ function send(
   options: https.RequestOptions,
   body: Buffer | undefined,
   repeatable: boolean,
-): Promise<http.IncomingMessage> {
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? https.request : plainRequest)(url, options, (response) => {
+    const request = (url.protocol === 'https:' ? https : http).request(url, options, (response) => {
       response.on('error', () => undefined); // whoever reads it learns of it; nobody may be reading yet, or any more
       resolve(response);
     });
@@ -111,7 +109,7 @@ function send(
   });
 }
 
-function parseReply(response: http.IncomingMessage, text: string): unknown {
+function parseReply(response: IncomingMessage, text: string): unknown {
   const status = response.statusCode ?? 0;
   let body: unknown;
   try {

@@ -1,11 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
+import { http } from '../base/node-http.ts';
 import { trafficTable } from '../cli/traffic-table.ts';
 import type { TrafficReport } from '../mesh/traffic-report.ts';
 import { trafficRows } from '../mesh/traffic-rows.ts';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const { get } = process.getBuiltinModule('node:http');
 
 export interface LiveTableOptions {
   /** Pods with a sidecar, by `namespace/name`, and how to reach their admin listeners. */
@@ -68,7 +66,7 @@ async function read(connect: (signal: AbortSignal) => Promise<Duplex>, signal: A
   const socket = await connect(signal);
   return new Promise((resolve, reject) => {
     const options = { path: '/traffic', host: 'sidecar', signal, createConnection: () => socket };
-    const request = get(options, (response) => {
+    const request = http.get(options, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
       response.on('end', () => resolve(JSON.parse(body) as TrafficReport));

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { isIP, type AddressInfo, type Socket } from 'node:net';
 import { textReply, type AdminReply, type AdminRoute } from '../base/admin-route.ts';
 import type { Logger } from '../base/log.ts';
+import { http } from '../base/node-http.ts';
 
 export interface AdminServerOptions {
   readonly host: string;
@@ -21,8 +22,7 @@ export interface AdminServerOptions {
 export async function serveAdmin(options: AdminServerOptions, signal: AbortSignal): Promise<void> {
   const { host, port, routes, log } = options;
   const limits = { maxHeaderSize: 8192, requestTimeout: 10_000, headersTimeout: 5_000 };
-  // Not imported: the names of an ES module import include http.WebSocket, which loads 14 MB of HTTP client.
-  const server = process.getBuiltinModule('node:http').createServer(limits, (request, response) => {
+  const server = http.createServer(limits, (request, response) => {
     void answer().catch((error: unknown) => {
       log.error('admin page failed', { path: request.url, error: String(error) });
       response.destroy();

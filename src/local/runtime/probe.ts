@@ -2,11 +2,9 @@ import { request as requestTls } from 'node:https';
 import { connect as connectHttp2, constants } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { http } from '../../base/node-http.ts';
 import type { Container, Handler, HttpGet, Probe } from '../controllers/objects.ts';
 import type { Sandbox } from './isolation.ts';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const { request } = process.getBuiltinModule('node:http');
 
 export interface ProbeTarget {
   readonly container: Container;
@@ -72,7 +70,7 @@ async function probeHttp(get: HttpGet, target: ProbeTarget, signal: AbortSignal)
   for (const { name, value } of get.httpHeaders ?? []) headers[name.toLowerCase()] = value;
   try {
     const status = await new Promise<number>((resolve, reject) => {
-      const send = secure ? requestTls : request;
+      const send = secure ? requestTls : http.request;
       const sent = send({ path: get.path ?? '/', headers, createConnection: () => socket, signal });
       sent.on('error', reject);
       sent.on('response', (response) => {

@@ -2,11 +2,9 @@ import { once } from 'node:events';
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import type { Logger } from '../../base/log.ts';
+import { http } from '../../base/node-http.ts';
 import { dial, type Route } from './dial.ts';
 import { GrpcClient, serveGrpc } from './grpc.ts';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const http = process.getBuiltinModule('node:http');
 
 /** Where a program of the shop listens and how it reaches the others. */
 export interface ShopContext {

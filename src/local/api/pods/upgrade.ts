@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../../../base/clock.ts';
+import { http } from '../../../base/node-http.ts';
 import { ApiError } from '../../api-error.ts';
 import type { PodRef, PodStreams } from '../../pod-streams.ts';
 import { badRequest, noSuchPath, notFound } from '../errors.ts';
@@ -12,9 +13,6 @@ import type { Store } from '../store/store.ts';
 import { execOptions, runAttach, runExec } from './exec.ts';
 import { runSpdyPortForward, SPDY_TUNNEL } from './spdy-port-forward.ts';
 import { runPortForward } from './port-forward.ts';
-
-/** Not by `import`, which reads every export of `node:http` and so loads undici: 90 ms of CPU time. */
-const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
 export interface UpgradeDeps {
   readonly streams: PodStreams | undefined;
@@ -128,7 +126,7 @@ function refuse(socket: Duplex, error: unknown): void {
   const refusal = toApiError(error);
   const body = `${JSON.stringify(refusal.status())}\n`;
   const head = [
-    `HTTP/1.1 ${refusal.code} ${STATUS_CODES[refusal.code] ?? ''}`,
+    `HTTP/1.1 ${refusal.code} ${http.STATUS_CODES[refusal.code] ?? ''}`,
     'content-type: application/json',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
