@@ -18,3 +18,16 @@ test('canonical JSON: is JSON of the same value', () => {
     ),
   );
 });
+
+test('canonical JSON: does not depend on the order of keys, whatever they are called', () => {
+  const entries = fc.uniqueArray(
+    fc.tuple(fc.oneof(fc.string(), fc.nat().map(String), fc.constant('__proto__')), fc.nat()),
+    {
+      selector: ([key]) => key,
+    },
+  );
+  const text = (pairs: readonly (readonly [string, number])[]) =>
+    canonicalJson(JSON.parse(`{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join()}}`));
+  fc.assert(fc.property(entries, (pairs) => assert.equal(text(pairs), text(pairs.toReversed()))));
+  assert.equal(canonicalJson(JSON.parse('{"__proto__":{"a":1}}')), '{"__proto__":{"a":1}}');
+});
