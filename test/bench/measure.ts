@@ -39,8 +39,8 @@ export interface MeasureOptions {
 }
 
 /**
- * Runs a row on all its columns, round by round, each round beginning with another column: what else happens on the
- * machine meets all of them alike.
+ * Runs a row on all its columns, round by round, each round beginning with another column and every second one going backwards: what
+ * else happens on the machine meets all of them alike, and so does what the column before leaves behind (V8 collects when it is idle).
  * @returns per column its samples, one per round
  */
 export async function measure(
@@ -54,7 +54,7 @@ export async function measure(
     for (const { entry } of runners) await runOnce(warmUp(row), entry, WARM_SECONDS);
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < runners.length; i++) {
-      const runner = runners[(i + round) % runners.length]!;
+      const runner = runners[(round + (round % 2 === 0 ? i : runners.length - i)) % runners.length]!;
       const sample = await runBeside(row, runner, seconds);
       samples.get(runner.column)!.push(sample);
       onSample(runner.column, round, sample);
