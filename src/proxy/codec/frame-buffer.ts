@@ -54,6 +54,12 @@ export class FrameBuffer extends OutBuffer {
     this.grew(FRAME_HEADER_BYTES);
   }
 
+  /** A frame that is there already, with its header. */
+  whole(frame: Buffer): void {
+    this.#dataOf = 0;
+    this.push(frame);
+  }
+
   /** A frame whose payload is 32-bit numbers: RST_STREAM, WINDOW_UPDATE, GOAWAY without debug data. */
   numbers(type: number, stream: number, first: number, second?: number): void {
     const bytes = second === undefined ? 4 : 8;

@@ -120,7 +120,7 @@ export class Http2Connection implements FrameHandler {
       settings.push(h2.SETTINGS_MAX_CONCURRENT_STREAMS, this.settings.maxConcurrentStreams);
       settings.push(h2.SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
     } else settings.push(h2.SETTINGS_ENABLE_PUSH, 0);
-    this.#out.push(h2.settingsFrame(settings));
+    this.#out.whole(h2.settingsFrame(settings));
     const more = this.settings.connectionWindowBytes - h2.DEFAULT_WINDOW;
     if (more > 0) this.sendWindowUpdate(0, more);
   }
@@ -419,9 +419,7 @@ export class Http2Connection implements FrameHandler {
   adaptWindows(): void {
     const first = this.receiving.adapt(this.lastOwnStream);
     if (first === undefined) return;
-    const frame = h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, first]);
-    this.#out.header(h2.SETTINGS, 0, 0, frame.length - h2.FRAME_HEADER_BYTES);
-    this.#out.push(frame.subarray(h2.FRAME_HEADER_BYTES));
+    this.#out.whole(h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, first]));
     // What was not worth a frame in a wide window may be all of a narrow one
     for (const stream of this.streams.list()) stream.returnHeard();
   }

@@ -171,7 +171,7 @@ export class FrameReader {
     if (!this.#isInOrder(type, id)) return handler.fail(h2.PROTOCOL_ERROR);
     switch (type) {
       case h2.DATA: {
-        const chunk = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
+        const chunk = (flags & h2.PADDED) === 0 ? payload : unpad(payload);
         if (id === 0 || chunk === undefined) return handler.fail(h2.PROTOCOL_ERROR);
         return handler.onData(id, chunk, payload.length, (flags & h2.END_STREAM) !== 0);
       }
@@ -274,7 +274,7 @@ export class FrameReader {
 
   #headers(flags: number, id: number, payload: Buffer): void {
     if ((id & 1) === 0) return this.#handler.fail(h2.PROTOCOL_ERROR);
-    const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload, 0);
+    const block = (flags & h2.PADDED) === 0 ? payload : unpad(payload);
     const skip = (flags & h2.WITH_PRIORITY) === 0 ? 0 : 5;
     if (block === undefined || block.length < skip) return this.#handler.fail(h2.PROTOCOL_ERROR);
     // Before the block is decoded: a stream error would leave the peer's table and ours apart.
@@ -313,8 +313,8 @@ function dependency(priority: Buffer): number {
 }
 
 /** A payload without its padding (RFC 9113 6.1); undefined when the padding is longer than the payload. */
-function unpad(payload: Buffer, from: number): Buffer | undefined {
-  const padding = payload[from];
-  if (padding === undefined || padding >= payload.length - from) return undefined;
-  return payload.subarray(from + 1, payload.length - padding);
+function unpad(payload: Buffer): Buffer | undefined {
+  const padding = payload[0];
+  if (padding === undefined || padding >= payload.length) return undefined;
+  return payload.subarray(1, payload.length - padding);
 }

@@ -89,8 +89,8 @@ export class ReceiveWindow {
    */
   acknowledged(): { readonly change: number; readonly upTo: number } {
     if (this.#unacknowledged > 0) this.#unacknowledged--;
-    const { change, upTo } = { change: this.#change, upTo: this.#changeUpTo };
+    const change = this.#change;
     this.#change = 0;
-    return { change, upTo };
+    return { change, upTo: this.#changeUpTo };
   }
 }

@@ -67,3 +67,14 @@ test('frame buffer: END_STREAM goes on the last frame of its stream, as long as 
   assert.equal(out.endLast(5, false), false, 'it is a head');
   assert.equal(out.endLast(5, true), true);
 });
+
+test('frame buffer: pieces of one stream share a frame, but none across another frame', async (t) => {
+  const { out, seen } = await wire(t);
+  const settings = h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, 1]);
+  for (const text of ['a', 'b']) out.data(1, Buffer.from(text), 100);
+  out.whole(settings);
+  out.data(1, Buffer.from('c'), 100);
+  const data = (text: string) => [h2.frameHeader(h2.DATA, 0, 1, text.length), Buffer.from(text)];
+  const expected = Buffer.concat([...data('ab'), settings, ...data('c')]);
+  assert.ok((await arrived(seen, expected.length)).equals(expected));
+});

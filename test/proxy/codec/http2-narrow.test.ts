@@ -11,7 +11,7 @@ import { NARROW_BYTES } from '../../../src/proxy/codec/http2-receive-window.ts';
 import { http2Server } from '../../../src/proxy/codec/http2-server.ts';
 import { defaultHttp2Settings } from '../../../src/proxy/codec/http2-settings.ts';
 import { defaultLimits as limits } from '../../../src/proxy/codec/limits.ts';
-import type { ClientStream, HttpStream } from '../../../src/proxy/codec/stream.ts';
+import type { ClientConnection, ClientStream, HttpStream } from '../../../src/proxy/codec/stream.ts';
 import { TimerWheel } from '../../../src/proxy/codec/timer-wheel.ts';
 import { portOf } from './forwarder.ts';
 import { plainRequest } from './plain-request.ts';
@@ -43,15 +43,9 @@ interface Reader {
   ended: boolean;
 }
 
-test('http/2 client: when much waits streams begin with a narrow window, and with a wide one again when it is gone', async (t) => {
-  const server = http2.createServer({ settings: { initialWindowSize: WIDE } }, (_req, res) =>
-    res.end(Buffer.alloc(BODY)),
-  );
-  const told: number[] = [];
-  server.on('session', (session) => {
-    session.on('remoteSettings', ({ initialWindowSize }) => told.push(initialWindowSize!));
-    t.after(() => session.destroy());
-  });
+/** Our end, connected to a server that begins to listen for it. */
+async function clientOf(t: TestContext, server: http2.Http2Server): Promise<ClientConnection> {
+  server.on('session', (session) => t.after(() => session.destroy()));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
@@ -59,6 +53,18 @@ test('http/2 client: when much waits streams begin with a narrow window, and wit
   await once(socket, 'connect');
   const client = http2Client(socket, { limits, timers: new TimerWheel(10) });
   t.after(() => client.destroy());
+  return client;
+}
+
+test('http/2 client: when much waits streams begin with a narrow window, and with a wide one again when it is gone', async (t) => {
+  const server = http2.createServer({ settings: { initialWindowSize: WIDE } }, (_req, res) =>
+    res.end(Buffer.alloc(BODY)),
+  );
+  const told: number[] = [];
+  server.on('session', (session) => {
+    session.on('remoteSettings', ({ initialWindowSize }) => told.push(initialWindowSize!));
+  });
+  const client = await clientOf(t, server);
   const errors: unknown[] = [];
   const ask = (): Reader => {
     const reader: { stream: ClientStream; heard: number; ended: boolean } = {
@@ -109,14 +115,7 @@ test('http/2 client: what was heard and not returned yet is no part of a window 
     res.write(Buffer.alloc(first));
     res.stream.session!.once('remoteSettings', () => res.end(Buffer.alloc(BODY - first)));
   });
-  server.on('session', (session) => t.after(() => session.destroy()));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => server.close());
-  const socket = connect(portOf(server), '127.0.0.1');
-  await once(socket, 'connect');
-  const client = http2Client(socket, { limits, timers: new TimerWheel(10) });
-  t.after(() => client.destroy());
+  const client = await clientOf(t, server);
   const ask = (path: string): { heard: number; ended: boolean } => {
     const reader = { heard: 0, ended: false };
     client.open(plainRequest('2', { path }), true, {
