@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { SIDECAR_FLAGS } from '../../../src/main/sidecar-flags.ts';
+import { pathToFileURL } from 'node:url';
 import type { AccessRule, Resource, WorkloadResource } from '../../../src/mesh/resources.ts';
 import type { Column, ColumnKind, Site } from '../column.ts';
 import { startReporting, stopAll } from '../processes.ts';
@@ -88,6 +88,7 @@ async function run(
   const certificate = { chain: `${side}.pem`, key: `${side}.key`, trust: ['ca.pem'] };
   const file = join(dir, `weft-${side}.json`);
   const metrics = features ? {} : { metrics: false };
+  const { SIDECAR_FLAGS } = await sidecarFlags(checkout);
   writeFileSync(file, JSON.stringify({ ...options, ...metrics, certificate, resources }, undefined, 2));
   const { child } = await startReporting(process.execPath, [
     ...SIDECAR_FLAGS,
@@ -100,6 +101,11 @@ async function run(
     String(workers),
   ]);
   return child;
+}
+
+/** The options of Node that this checkout's sidecars have. */
+function sidecarFlags(checkout: string): Promise<{ readonly SIDECAR_FLAGS: readonly string[] }> {
+  return import(pathToFileURL(join(checkout, 'src/main/sidecar-flags.ts')).href);
 }
 
 const identity = (side: string) => `spiffe://bench.local/ns/bench/sa/${side}`;
