@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { tell } from './out-buffer.ts';
 
 /**
  * What the kernel (or TLS) writes into: one for all connections of the event loop. Nothing in it outlives the callback that it was
@@ -45,7 +46,7 @@ export class SocketReader {
     const bytes = SCRATCH.subarray(0, length);
     const receiver = this.#onBytes;
     if (receiver === undefined) return this.#socket.push(Buffer.from(bytes));
-    receiver(bytes);
+    tell(receiver, bytes);
     return !this.#socket.isPaused(); // false stops the reading: a resume() that a pause() followed has started it all the same
   };
 

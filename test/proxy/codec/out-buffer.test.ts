@@ -1,22 +1,38 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import tls from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { BodyWriter } from '../../../src/proxy/codec/body-writer.ts';
-import { OutBuffer } from '../../../src/proxy/codec/out-buffer.ts';
+import { OutBuffer, tell } from '../../../src/proxy/codec/out-buffer.ts';
 import { portOf } from './forwarder.ts';
 
 /** A socket whose peer reads all, and what is written to it, call by call. */
 async function socketTo(t: TestContext): Promise<{ socket: Socket; writes: string[] }> {
-  const server = createServer((peer) => peer.resume()).listen(0, '127.0.0.1');
+  const server = createServer((peer) => peer.resume());
+  return written(t, server, (port) => connect(port, '127.0.0.1'), 'connect');
+}
+
+/** The same, encrypted. */
+async function securedTo(t: TestContext): Promise<{ socket: Socket; writes: string[] }> {
+  const psk = Buffer.alloc(16, 7);
+  const shared = { ciphers: 'PSK', maxVersion: 'TLSv1.2' } as const;
+  const server = tls.createServer({ ...shared, pskCallback: () => psk }, (peer) => peer.resume());
+  const dial = (port: number) =>
+    tls.connect({ ...shared, port, pskCallback: () => ({ psk, identity: 'x' }), checkServerIdentity: () => undefined });
+  return written(t, server, dial, 'secureConnect');
+}
+
+async function written(t: TestContext, server: Server, dial: (port: number) => Socket, ready: string) {
+  server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const socket = connect(portOf(server), '127.0.0.1');
+  const socket = dial(portOf(server));
   t.after(() => {
     socket.destroy();
     server.close();
   });
-  await once(socket, 'connect');
+  await once(socket, ready);
   const writes: string[] = [];
   const write = socket.write.bind(socket);
   socket.write = (bytes: string | Uint8Array) => {
@@ -36,6 +52,45 @@ test('out buffer: a head without a body leaves behind the callback that wrote it
   new BodyWriter(out).start(0);
   await ticks();
   assert.deepEqual(writes, ['head ']);
+});
+
+test('out buffer: what is said to what was read leaves behind that, even if it has failed', async (t) => {
+  const { socket, writes } = await socketTo(t);
+  const out = new OutBuffer(socket, () => {});
+  const seen = Buffer.from('x');
+  tell(() => out.push('one'), seen);
+  assert.deepEqual(writes, ['one']);
+  const failing = () => {
+    out.push('two');
+    throw new Error('a bug');
+  };
+  assert.throws(() => tell(failing, seen), /a bug/);
+  assert.deepEqual(writes, ['one', 'two']);
+  out.push('three');
+  await ticks();
+  assert.deepEqual(writes, ['one', 'two', 'three']);
+});
+
+test('out buffer: what is encrypted waits for others of its turn, until no others came for a while', async (t) => {
+  const { socket, writes } = await securedTo(t);
+  const out = new OutBuffer(socket, () => {}, true);
+  const say = (text: string) => tell(() => out.push(text), Buffer.from('x'));
+  /** @returns how often was written behind a callback, and how often at the end of the turn */
+  const turnWith = async (...texts: string[]) => {
+    for (const text of texts) say(text);
+    const behind = writes.length;
+    await turn();
+    await turn();
+    const late = writes.length - behind;
+    assert.equal(writes.splice(0).join(''), texts.join(''));
+    return [behind, late];
+  };
+  for (let i = 0; i < 4; i++) assert.deepEqual(await turnWith('alone'), [0, 1], `turn ${i}`);
+  assert.deepEqual(await turnWith('alone'), [1, 0]);
+  assert.deepEqual(await turnWith('alone'), [1, 0]);
+  assert.deepEqual(await turnWith('first', 'second'), [1, 1], 'nobody could know');
+  assert.deepEqual(await turnWith('alone'), [0, 1], 'now more are expected');
+  assert.deepEqual(await turnWith('first', 'second'), [0, 1]);
 });
 
 test('out buffer: the pieces of a body that come in one turn leave in one write', async (t) => {
