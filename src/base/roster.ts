@@ -19,14 +19,15 @@ export class Roster<M extends Member> {
 
   /** Again for one that is there: nothing happens. @returns the member */
   add(member: M): M {
-    if (this.#members[member.place] !== member) member.place = this.#members.push(member) - 1;
+    const { place } = member;
+    if (place === -1 || this.#members[place] !== member) member.place = this.#members.push(member) - 1;
     return member;
   }
 
   /** The last one takes the place of the one that goes; one that has gone already may go again. */
   delete(member: M): void {
     const { place } = member;
-    if (this.#members[place] !== member) return;
+    if (place === -1 || this.#members[place] !== member) return; // V8 looks up -1 as a name
     const last = this.#members.pop()!;
     member.place = -1;
     if (last === member) return;

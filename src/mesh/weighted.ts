@@ -1,19 +1,21 @@
 import type { Random } from '../base/random.ts';
 import type { ReasonCode } from './reasons.ts';
-import type { Backend } from './resources.ts';
 
 /** Why no backend could be picked. */
 export type NoBackend = Extract<ReasonCode, 'SPLIT_WITHOUT_BACKEND' | 'NO_ENDPOINTS'>;
 
 /** Picks a backend of a route; called once per request, or once per TCP connection (`smi.md` S15, S16). */
-export type WeightedPick = (random: Random) => Backend | NoBackend;
+export type WeightedPick<B> = (random: Random) => B | NoBackend;
 
 /**
  * A pick by weight among the backends that have endpoints now: the share of one that has none goes to the others in
  * proportion to their weights (`smi.md` S9). No weight at all is SPLIT_WITHOUT_BACKEND (S8), nobody ready NO_ENDPOINTS.
  * @param hasEndpoints asked per pick, so that endpoints may come and go without a new configuration
  */
-export function weightedPick(backends: readonly Backend[], hasEndpoints: (backend: Backend) => boolean): WeightedPick {
+export function weightedPick<B extends { readonly weight: number }>(
+  backends: readonly B[],
+  hasEndpoints: (backend: B) => boolean,
+): WeightedPick<B> {
   const weighted = backends.filter((backend) => backend.weight > 0);
   const only = weighted[0];
   if (only === undefined) return () => 'SPLIT_WITHOUT_BACKEND';
@@ -23,7 +25,7 @@ export function weightedPick(backends: readonly Backend[], hasEndpoints: (backen
     for (const backend of weighted) if (hasEndpoints(backend)) total += backend.weight;
     if (total === 0) return 'NO_ENDPOINTS';
     let left = random() * total;
-    let last: Backend | undefined;
+    let last: B | undefined;
     for (const backend of weighted) {
       if (!hasEndpoints(backend)) continue;
       last = backend;

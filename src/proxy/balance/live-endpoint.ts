@@ -1,7 +1,7 @@
 import type { Endpoint } from '../../mesh/resources.ts';
 import { formatDestination } from '../destination.ts';
 import type { ProxyLimits } from '../limits.ts';
-import type { Pool } from '../pool/pool.ts';
+import type { Pool, PoolState } from '../pool/pool.ts';
 
 /** What is known of one endpoint at run time. Lives on while configurations come and go. */
 export class LiveEndpoint {
@@ -13,8 +13,9 @@ export class LiveEndpoint {
   active = 0;
   /** Connections refused in a row. */
   failures = 0;
-  /** Its tunnels, as `Upstreams` gave them. */
-  tunnels: Pool | undefined = undefined;
+  /** The pool by which it was last reached, as `Upstreams` gave it, and what is spoken there. */
+  pool: Pool | undefined = undefined;
+  poolKind: PoolState['kind'] = 'tunnel';
   /** Avoided until then (milliseconds since 1970) while others are there. */
   cooldownUntil = 0;
 

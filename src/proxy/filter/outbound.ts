@@ -167,25 +167,25 @@ function tryEndpoint(
   const now = exchange.tried.length === 0 ? exchange.startedMs : options.clock.now();
   const live = chosen.balancer.pick(now, exchange.tried);
   if (live === undefined) return giveUp(exchange, last);
-  const { identity, address, port } = live.endpoint;
   exchange.series = chosen.series(live);
   exchange.endpoint = live.name;
   live.active++;
-  const stripped = identity === undefined ? options.fromElsewhere : options.fromMesh;
+  const stripped = live.endpoint.identity === undefined ? options.fromElsewhere : options.fromMesh;
   const attempt = new Attempt(exchange, new EndpointAttempt(exchange, chosen, live, options), stripped);
-  attempt.start(
-    identity === undefined
-      ? options.upstreams.plain({ host: address, port }, plainKind(exchange))
-      : tunnelsOf(live, identity, options.upstreams),
-  );
+  attempt.start(poolOf(live, exchange, options.upstreams));
 }
 
-/** Kept with the endpoint: finding them by name takes longer than all else that is done to choose it. */
-function tunnelsOf(live: LiveEndpoint, identity: string, upstreams: Upstreams): Pool {
-  if (live.tunnels === undefined || live.tunnels.closed) {
-    live.tunnels = upstreams.tunnel(live.endpoint.address, identity);
-  }
-  return live.tunnels;
+/** Kept with the endpoint: finding it by name takes longer than all else that is done to choose it. */
+function poolOf(live: LiveEndpoint, exchange: Exchange, upstreams: Upstreams): Pool {
+  const { identity, address, port } = live.endpoint;
+  const kind = identity === undefined ? plainKind(exchange) : 'tunnel';
+  if (live.pool !== undefined && live.poolKind === kind && !live.pool.closed) return live.pool;
+  live.poolKind = kind;
+  live.pool =
+    identity === undefined
+      ? upstreams.plain({ host: address, port }, plainKind(exchange))
+      : upstreams.tunnel(address, identity);
+  return live.pool;
 }
 
 class EndpointAttempt implements AttemptEvents {

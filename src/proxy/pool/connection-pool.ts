@@ -107,9 +107,10 @@ export class ConnectionPool implements Pool {
   #withdraw(entry: Entry): void {
     if (!entry.offered) return;
     entry.offered = false;
-    const at = this.#roomy.lastIndexOf(entry);
-    if (at === this.#roomy.length - 1) this.#roomy.pop();
-    else if (at >= 0) this.#roomy.splice(at, 1);
+    const roomy = this.#roomy;
+    if (roomy[roomy.length - 1] === entry) return void roomy.pop();
+    const at = roomy.lastIndexOf(entry);
+    if (at >= 0) roomy.splice(at, 1);
   }
 
   #changed(entry: Entry): void {

@@ -28,6 +28,7 @@ export interface RoutedPort {
 /** A backend with everything that an attempt needs. */
 export interface Chosen {
   readonly backend: Backend;
+  readonly weight: number;
   /** Name of the route it was chosen from. */
   readonly route: string;
   readonly balancer: Balancer;
@@ -80,33 +81,23 @@ interface Called {
 interface CompiledRoute {
   readonly tcp: boolean;
   readonly matches: HttpMatcher | undefined;
-  choose(random: Random): Chosen | NoBackend;
+  readonly choose: WeightedPick<Chosen>;
 }
 
 function compileRoute(called: Called, route: Route, { balancer, book }: RouterOptions): CompiledRoute {
-  const chosen = new Map(
-    route.backends.map((backend) => [
-      backend,
-      chosenBackend(called, route, backend, balancer(backend.endpoints), book),
-    ]),
+  const backends = route.backends.map((backend) =>
+    chosenBackend(called, route, backend, balancer(backend.endpoints), book),
   );
-  if (chosen.size > 1) startAtZero(chosen.values());
-  const pick: WeightedPick = weightedPick(
-    route.backends,
-    (backend) => chosen.get(backend)!.balancer.endpoints.length > 0,
-  );
+  if (backends.length > 1) startAtZero(backends);
   return {
     tcp: route.tcp,
     matches: route.matches === undefined ? undefined : httpMatcher(route.matches),
-    choose(random) {
-      const backend = pick(random);
-      return typeof backend === 'string' ? backend : chosen.get(backend)!;
-    },
+    choose: weightedPick(backends, (backend) => backend.balancer.endpoints.length > 0),
   };
 }
 
 /** The shares of a split are compared from its first second on, so its counters exist before its first request. */
-function startAtZero(backends: Iterable<Chosen>): void {
+function startAtZero(backends: readonly Chosen[]): void {
   for (const backend of backends) for (const endpoint of backend.balancer.endpoints) backend.series(endpoint);
 }
 
@@ -114,6 +105,7 @@ function chosenBackend(called: Called, route: Route, backend: Backend, balancer:
   const known = new Map<LiveEndpoint | undefined, TrafficSeries>();
   return {
     backend,
+    weight: backend.weight,
     route: route.name,
     balancer,
     series(endpoint) {
