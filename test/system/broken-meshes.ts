@@ -1,19 +1,23 @@
-import { parseArgs } from 'node:util';
 import type { Report } from '../../conformance/report.ts';
 import { judgeFault, type FaultName } from '../conformance/faults.ts';
 import type { Edit } from './broken-checkout.ts';
 import { judgeCopy } from './judge-copy.ts';
-import { chosenOf, failedOf, runJudging } from './judging.ts';
+import { argsOf, chosenOf, failedOf, runJudging } from './judging.ts';
 import { MESH_FAULTS } from './mesh-faults.ts';
 
-// npm run selftest -- [--keep DIR] [fault ...]
-// Breaks Weft on purpose, a fault at a time, and judges each broken mesh with its own conformance suite: exactly the
-// groups that the fault breaks must fail. Runs one after the other: each takes what a machine has. --keep keeps the reports.
+const FAULTS = Object.keys(MESH_FAULTS) as FaultName[];
+const HELP = `npm run selftest -- [--keep DIR] [FAULT...]
+Breaks Weft on purpose, a fault at a time, and judges each broken mesh with its own conformance suite: exactly the groups of
+cases that the fault breaks must fail. One after the other: each takes what a machine has. Needs what npm start needs.
+
+  --keep DIR   keeps the reports there
+
+Faults: ${FAULTS.join(', ')}`;
 
 const MOST_MS = 10 * 60_000;
 
-const { values, positionals } = parseArgs({ options: { keep: { type: 'string' } }, allowPositionals: true });
-const faults = chosenOf(positionals, Object.keys(MESH_FAULTS) as FaultName[], 'fault');
+const { values, positionals } = argsOf({ keep: { type: 'string' } }, HELP);
+const faults = chosenOf(positionals, FAULTS, 'fault');
 
 await runJudging(judgeAll);
 

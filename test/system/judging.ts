@@ -1,6 +1,24 @@
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import type { CaseResult, Report } from '../../conformance/report.ts';
 
 // What the commands that judge broken copies of the project share.
+
+/**
+ * The options of such a command, and the names that it is for. Ends the process for `--help`, which prints `help`, and for what is no
+ * option, which is said.
+ */
+export function argsOf<O extends ParseArgsOptionsConfig>(options: O, help: string) {
+  if (process.argv.includes('--help')) {
+    console.log(help);
+    process.exit(0);
+  }
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${help}`);
+    process.exit(2);
+  }
+}
 
 /** The names that were asked for, or all that there are. One that does not exist is said, and ends the process. */
 export function chosenOf<T extends string>(asked: readonly string[], all: readonly T[], noun: string): readonly T[] {

@@ -1,29 +1,32 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import type { Report } from '../../conformance/report.ts';
 import { editOfLine } from './broken-checkout.ts';
 import { judgeCopy, NoReport } from './judge-copy.ts';
-import { chosenOf, failedOf, runJudging } from './judging.ts';
+import { argsOf, chosenOf, failedOf, runJudging } from './judging.ts';
 import { MUTANTS, type Mutant } from './mutant-list.ts';
 import { readTable, writeTable } from './mutant-table.ts';
 
-// npm run mutants -- [--write] [--seconds N] [--trust] [mutant ...]
-// Puts one fault after the other into a copy of the sources and judges the mesh that comes of it with the conformance
-// suite: first the cases that should notice, then, if none did, all of them. A fault that nobody notices is a missing
-// check. --write records who noticed in docs/conformance.md; --seconds begins no other mutant after that long; --trust
-// leaves out the comparison with a copy without a fault, whose failures would not count.
+const HELP = `npm run mutants -- [--write] [--seconds N] [--trust] [MUTANT...]
+Puts one fault after the other into a copy of the sources and judges the mesh that comes of it with the conformance suite:
+first the cases that should notice, then, if none did, all of them. A fault that nobody notices is a missing check.
+
+  --write       records who noticed in docs/conformance.md
+  --seconds N   begins no other mutant after that long
+  --trust       leaves out the comparison with a copy without a fault, whose failures would not count
+
+Mutants: ${MUTANTS.map(({ name }) => name).join(', ')}`;
 
 const DOCUMENT = new URL('../../docs/conformance.md', import.meta.url);
 const MOST_MS = 10 * 60_000;
 
-const { values, positionals } = parseArgs({
-  options: {
+const { values, positionals } = argsOf(
+  {
     write: { type: 'boolean', default: false },
     seconds: { type: 'string', default: 'Infinity' },
     trust: { type: 'boolean', default: false },
   },
-  allowPositionals: true,
-});
+  HELP,
+);
 const names = chosenOf(
   positionals,
   MUTANTS.map(({ name }) => name),
