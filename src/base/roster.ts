@@ -19,15 +19,19 @@ export class Roster<M extends Member> {
 
   /** Again for one that is there: nothing happens. @returns the member */
   add(member: M): M {
-    const { place } = member;
-    if (place === -1 || this.#members[place] !== member) member.place = this.#members.push(member) - 1;
+    if (!this.#has(member)) member.place = this.#members.push(member) - 1;
     return member;
+  }
+
+  /** Nobody is looked for at -1, which V8 takes for the name of a property. */
+  #has(member: M): boolean {
+    return member.place !== -1 && this.#members[member.place] === member;
   }
 
   /** The last one takes the place of the one that goes; one that has gone already may go again. */
   delete(member: M): void {
+    if (!this.#has(member)) return;
     const { place } = member;
-    if (place === -1 || this.#members[place] !== member) return; // V8 looks up -1 as a name
     const last = this.#members.pop()!;
     member.place = -1;
     if (last === member) return;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry } from './column.ts';
 import type { LoadReport } from './load/spec.ts';
 import { cpuSeconds, end, rssMb, startReporting } from './processes.ts';
@@ -57,7 +58,7 @@ export async function measure(
   // Connections, caches and compiled code are warm before anything counts
   if (row.unit !== 'connection' && row.cold !== true) {
     for (const { entry } of runners) await runOnce(warmUp(row), entry, WARM_SECONDS);
-    await new Promise((resolve) => setTimeout(resolve, REST_SECONDS * 1000));
+    await sleep(REST_SECONDS * 1000);
   }
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < runners.length; i++) {
@@ -74,7 +75,7 @@ export async function measure(
 async function runBeside(row: Row, { entry, beside }: Runner, seconds: number): Promise<Sample> {
   if (row.beside === undefined || beside === undefined) return runOnce(row, entry, seconds);
   const other = runOnce(row.beside, beside, seconds + 2);
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await sleep(1000);
   const sample = await runOnce(row, entry, seconds);
   const { failures, firstFailure } = await other;
   return { ...sample, failures: sample.failures + failures, firstFailure: sample.firstFailure || firstFailure };

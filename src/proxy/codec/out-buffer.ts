@@ -68,6 +68,7 @@ export class OutBuffer {
   #lonelyTurns = 0;
   /** How often something had been told when this was scheduled. */
   #scheduledAt = 0;
+  /** It is written behind the callback although it is to wait for the turn. */
   #atOnce = false;
   // The chunk of the chunked coding that others may join: where its size stands (-1: there is none), in how many digits, and where it ends.
   #chunkAt = -1;
@@ -213,20 +214,17 @@ export class OutBuffer {
   #schedule(): void {
     this.#scheduled = true;
     this.#scheduledAt = told;
-    this.#atOnce = this.#lonelyTurns >= LONELY_TURNS && telling && this.#needNotWait();
+    this.#atOnce = this.#lonelyTurns >= LONELY_TURNS && telling;
+    // TLS says in the check phase that it has written: until then something of this turn, or the turn before, is under way
+    if (this.#atOnce && this.socket.writableLength > 0) {
+      this.#atOnce = false;
+      this.#lonelyTurns = 0;
+    }
     if (this.wholeTurn && !this.#atOnce) setImmediate(flushScheduled, this);
     else if (due.push(this) === 1 && !telling) process.nextTick(flushDue);
   }
 
-  /** TLS says in the check phase that it has written: until then something of this turn, or the turn before, is under way. */
-  #needNotWait(): boolean {
-    if (this.socket.writableLength === 0) return true;
-    this.#lonelyTurns = 0;
-    return false;
-  }
-
   #seal(): void {
-    this.#chunkAt = -1; // it is on its way
     if (this.to > this.#from) this.#parts.push(this.#cut());
   }
 
@@ -234,6 +232,7 @@ export class OutBuffer {
   #cut(): Buffer {
     const from = this.#from;
     this.#from = this.to;
+    this.#chunkAt = -1; // it is on its way
     return from === 0 && this.to === this.chunk.length ? this.chunk : this.chunk.subarray(from, this.to);
   }
 
@@ -244,7 +243,6 @@ export class OutBuffer {
     // When it is not writable any more, its error or close event tells who has to know
     if (this.#parts.length > 0) this.#flushParts();
     else {
-      this.#chunkAt = -1; // it is on its way
       const bytes = this.#cut();
       if (socket.writable) socket.write(bytes);
     }
@@ -287,14 +285,16 @@ export class OutBuffer {
   /** Called behind the callback that has filled it. */
   endOfCallback(): void {
     if (this.wholeTurn && !this.#atOnce) return void setImmediate(flushScheduled, this);
-    this.#scheduled = false;
-    this.flush();
-    this.#onRoom();
+    this.#write();
   }
 
   /** Called at the end of the turn. */
   endOfTurn(): void {
     if (this.#encrypted) this.#lonelyTurns = told === this.#scheduledAt ? this.#lonelyTurns + 1 : 0;
+    this.#write();
+  }
+
+  #write(): void {
     this.#scheduled = false;
     this.flush();
     this.#onRoom();

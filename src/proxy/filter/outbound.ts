@@ -181,10 +181,7 @@ function poolOf(live: LiveEndpoint, exchange: Exchange, upstreams: Upstreams): P
   const kind = identity === undefined ? plainKind(exchange) : 'tunnel';
   if (live.pool !== undefined && live.poolKind === kind && !live.pool.closed) return live.pool;
   live.poolKind = kind;
-  live.pool =
-    identity === undefined
-      ? upstreams.plain({ host: address, port }, plainKind(exchange))
-      : upstreams.tunnel(address, identity);
+  live.pool = kind === 'tunnel' ? upstreams.tunnel(address, identity!) : upstreams.plain({ host: address, port }, kind);
   return live.pool;
 }
 
