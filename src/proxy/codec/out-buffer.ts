@@ -41,8 +41,7 @@ export function tell(receiver: (bytes: Buffer) => void, bytes: Buffer): void {
 
 /**
  * Gathers what is written to one socket during a turn of the event loop, as copies one behind the other, and writes it at once.
- * The memory goes round: it is used again as soon as the socket has nothing left to write. `flush` writes now; otherwise the
- * end of the turn does.
+ * The memory goes round: it is used again as soon as the socket has written it. `flush` writes now; otherwise the end of the turn does.
  */
 export class OutBuffer {
   protected readonly socket: Socket;
@@ -53,8 +52,12 @@ export class OutBuffer {
   #from = 0;
   /** Full pieces that wait to be flushed. */
   #parts: Buffer[] = [];
-  /** Memory besides `chunk` whose bytes wait here or with the socket. */
+  /** Memory besides `chunk` whose bytes wait here or with the socket, the oldest first. */
   #full: Buffer[] = [];
+  /** How many bytes the socket had been given when each of `#full` was flushed; those that were not have no place here yet. */
+  #fullUntil: number[] = [];
+  /** So many bytes the socket was given since it had nothing to write. */
+  #given = 0;
   /** Index of MEMORY_SIZES. */
   #size = 0;
   #bytes = 0;
@@ -198,6 +201,8 @@ export class OutBuffer {
     if (this.chunk !== EMPTY) {
       this.#seal();
       this.#full.push(this.chunk);
+      if (this.#parts.length === 0) this.#fullIsFlushed();
+      this.#giveBackWritten();
       if (this.#size < LARGEST) this.#size++; // by need
     }
     while (MEMORY_SIZES[this.#size]! < bytes) this.#size++;
@@ -244,9 +249,14 @@ export class OutBuffer {
     if (this.#parts.length > 0) this.#flushParts();
     else {
       const bytes = this.#cut();
-      if (socket.writable) socket.write(bytes);
+      if (socket.writable) this.#give(bytes);
     }
     this.#reclaim();
+  }
+
+  #give(bytes: Buffer): void {
+    this.#given += bytes.length;
+    this.socket.write(bytes);
   }
 
   #flushParts(): void {
@@ -254,24 +264,43 @@ export class OutBuffer {
     const { socket } = this;
     const parts = this.#parts;
     this.#parts = [];
-    if (!socket.writable) return;
-    // TLS would copy what comes corked into one piece; for the kernel that is one call instead of several
-    const corked = parts.length > 1 && !this.#encrypted;
-    if (corked) socket.cork();
-    for (let i = 0; i < parts.length; i++) socket.write(parts[i]!);
-    if (corked) socket.uncork();
+    if (socket.writable) {
+      // TLS would copy what comes corked into one piece; for the kernel that is one call instead of several
+      const corked = parts.length > 1 && !this.#encrypted;
+      if (corked) socket.cork();
+      for (let i = 0; i < parts.length; i++) this.#give(parts[i]!);
+      if (corked) socket.uncork();
+    }
+    this.#fullIsFlushed();
   }
 
-  /** Gives the memory back when nobody reads in it any more. A socket that is destroyed does not say whether it still does. */
+  #fullIsFlushed(): void {
+    while (this.#fullUntil.length < this.#full.length) this.#fullUntil.push(this.#given);
+  }
+
+  /** Gives the memory back when nobody reads in it any more. */
   #reclaim(): void {
-    if (this.chunk === EMPTY || this.socket.writableLength > 0 || this.#bytes > 0) return;
-    if (!this.socket.destroyed) {
-      returnMemory(this.chunk);
-      for (let i = 0; i < this.#full.length; i++) returnMemory(this.#full[i]!);
-    }
-    if (this.#full.length > 0) this.#full = [];
+    if (this.chunk === EMPTY) return;
+    if (this.#full.length > 0) this.#giveBackWritten();
+    if (this.socket.writableLength > 0 || this.#bytes > 0) return;
+    this.#giveBack(this.chunk);
     this.chunk = EMPTY;
-    this.#from = this.to = 0;
+    this.#from = this.to = this.#given = 0;
+  }
+
+  /** Gives back what is full and was written to its end, though something else waits: under a steady stream something always does. */
+  #giveBackWritten(): void {
+    const written = this.#given - this.socket.writableLength;
+    let pieces = 0;
+    while (pieces < this.#fullUntil.length && this.#fullUntil[pieces]! <= written)
+      this.#giveBack(this.#full[pieces++]!);
+    if (pieces === 0) return;
+    this.#full.splice(0, pieces);
+    this.#fullUntil.splice(0, pieces);
+  }
+
+  #giveBack(memory: Buffer): void {
+    if (!this.socket.destroyed) returnMemory(memory); // one that is destroyed does not say whether it still reads
   }
 
   /** Forgets what was not written. */
@@ -280,6 +309,7 @@ export class OutBuffer {
     this.#chunkAt = -1;
     this.#from = this.to;
     this.#bytes = 0;
+    this.#fullIsFlushed();
   }
 
   /** Called behind the callback that has filled it. */

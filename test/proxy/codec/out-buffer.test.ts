@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import { BodyWriter } from '../../../src/proxy/codec/body-writer.ts';
+import { MEMORY_SIZES, returnMemory, takeMemory } from '../../../src/proxy/codec/memory.ts';
 import { OutBuffer, tell } from '../../../src/proxy/codec/out-buffer.ts';
 import { portOf } from './forwarder.ts';
 
@@ -210,5 +212,91 @@ test('out buffer: a chunked body is what was written, however its pieces and tur
       socket.destroy();
     }),
     { numRuns: 60 },
+  );
+});
+
+/** A socket that has written when it is told to, and reads what it was given no earlier: whoever has overwritten it by then is found out. */
+class SlowSocket extends Duplex {
+  written = '';
+  #busy: (() => void) | undefined;
+
+  override _read(): void {}
+
+  override _write(bytes: Buffer, _encoding: string, done: () => void): void {
+    this.#busy = () => {
+      this.written += bytes.toString('latin1');
+      done();
+    };
+  }
+
+  /** Has written what it was writing. */
+  progress(): void {
+    const busy = this.#busy;
+    this.#busy = undefined;
+    busy?.();
+  }
+}
+
+function slowBuffer(wholeTurn: boolean): { socket: SlowSocket; out: OutBuffer } {
+  const socket = new SlowSocket();
+  return { socket, out: new OutBuffer(socket as unknown as Socket, () => {}, wholeTurn) };
+}
+
+for (const [what, piece] of Object.entries({ bytes: Buffer.alloc(3000, 'x'), text: 'x'.repeat(3000) }))
+  test(`out buffer: a stream of ${what} that never lets the socket rest goes round in the same memory`, async (t) => {
+    const { socket, out } = slowBuffer(true);
+    const allocated = t.mock.method(Buffer, 'allocUnsafeSlow');
+    for (let i = 0; i < 1000; i++) {
+      out.push(piece);
+      await turn();
+      if (i > 0) socket.progress();
+      assert.ok(socket.writableLength > 0, 'it is never idle');
+    }
+    const bytes = allocated.mock.calls.reduce((sum, call) => sum + call.arguments[0], 0);
+    assert.ok(bytes <= 256 * 1024, `${bytes} bytes were allocated for 3 MB`);
+  });
+
+/** Takes what was given back, and writes into it. */
+function overwriteFreeMemory(): void {
+  const taken = MEMORY_SIZES.flatMap((_, size) => Array.from({ length: 4 }, () => takeMemory(size).fill('!')));
+  for (const memory of taken) returnMemory(memory);
+}
+
+test('out buffer: what the socket still has to write is not overwritten, whatever it has written before', async () => {
+  const step = fc.oneof(
+    fc.nat(300),
+    fc.nat(9000),
+    fc.nat(200_000),
+    fc.constantFrom('turn', 'written', 'drop'),
+    fc.constant('written'),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 80 }), async (wholeTurn, steps) => {
+      const { socket, out } = slowBuffer(wholeTurn);
+      let [flushed, waiting] = ['', ''];
+      for (const [i, step] of steps.entries()) {
+        overwriteFreeMemory();
+        if (step === 'written') socket.progress();
+        else if (step === 'drop') {
+          out.drop();
+          waiting = '';
+        } else if (step === 'turn') {
+          await turn();
+          flushed += waiting;
+          waiting = '';
+        } else {
+          const text = String.fromCharCode(97 + (i % 26)).repeat(step);
+          out.push(text.length % 2 === 0 ? text : Buffer.from(text));
+          waiting += text;
+        }
+      }
+      await turn();
+      while (socket.writableLength > 0) {
+        socket.progress();
+        overwriteFreeMemory();
+      }
+      assert.ok(socket.written === flushed + waiting, 'something else was written');
+    }),
+    { numRuns: 300 },
   );
 });
