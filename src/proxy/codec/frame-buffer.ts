@@ -1,5 +1,15 @@
 import type { Socket } from 'node:net';
-import { DATA, END_STREAM, FRAME_HEADER_BYTES, RST_STREAM, writeFrameHeader } from './http2-frames.ts';
+import {
+  CONTINUATION,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  FRAME_HEADER_BYTES,
+  HEADERS,
+  MAX_FRAME_BYTES,
+  RST_STREAM,
+  writeFrameHeader,
+} from './http2-frames.ts';
 import { OutBuffer } from './out-buffer.ts';
 
 const EMPTY = Buffer.alloc(0);
@@ -27,6 +37,26 @@ export class FrameBuffer extends OutBuffer {
     this.#lastStream = stream;
     this.#flagsOf = this.chunk;
     this.#flagsAt = this.to - FRAME_HEADER_BYTES + 4;
+  }
+
+  /** A header block, `more` behind it: HEADERS, with CONTINUATION where it is larger than a frame may be. */
+  headers(stream: number, block: Buffer, end: boolean, more: Buffer = EMPTY): void {
+    const whole = block.length + more.length;
+    const flags = end ? END_STREAM : 0;
+    if (whole > MAX_FRAME_BYTES) return this.#longHeaders(stream, Buffer.concat([block, more]), flags);
+    this.frame(HEADERS, flags | END_HEADERS, stream, whole);
+    this.push(block);
+    if (more.length > 0) this.push(more);
+  }
+
+  #longHeaders(stream: number, block: Buffer, flags: number): void {
+    this.frame(HEADERS, flags, stream, MAX_FRAME_BYTES);
+    this.push(block.subarray(0, MAX_FRAME_BYTES));
+    for (let at = MAX_FRAME_BYTES; at < block.length; at += MAX_FRAME_BYTES) {
+      const part = block.subarray(at, at + MAX_FRAME_BYTES);
+      this.header(CONTINUATION, at + part.length === block.length ? END_HEADERS : 0, stream, part.length);
+      this.push(part);
+    }
   }
 
   /**

@@ -51,8 +51,8 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
 
   capacity(): number {
     if (this.gone) return 0;
-    const { peerSettingsSeen, peerMaxStreams, settings } = this.#connection;
-    const max = peerSettingsSeen ? peerMaxStreams : STREAMS_BEFORE_SETTINGS;
+    const { peer, settings } = this.#connection;
+    const max = peer.seen ? peer.maxStreams : STREAMS_BEFORE_SETTINGS;
     return Math.max(0, Math.min(max, settings.maxConcurrentStreams) - this.active); // our windows are made for so many
   }
 
@@ -62,7 +62,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
     this.active++;
     if (!room) failLater(stream, new ProxyError('CONNECT_FAILED', 'the connection takes no more requests'));
     else if (head.protocol === undefined) this.#start(stream, endStream);
-    else if (!this.#connection.peerSettingsSeen) this.#waiting.push(stream);
+    else if (!this.#connection.peer.seen) this.#waiting.push(stream);
     else this.#startExtended(stream);
     return stream;
   }
@@ -94,7 +94,7 @@ class Http2ClientConnection implements ClientConnection, Http2Role {
   }
 
   #startExtended(stream: Http2ClientStream): void {
-    if (this.#connection.peerExtendedConnect && !this.gone) this.#start(stream, false);
+    if (this.#connection.peer.extendedConnect && !this.gone) this.#start(stream, false);
     else failLater(stream, new ProxyError('UPSTREAM_PROTOCOL', 'the server does not know extended CONNECT (RFC 8441)'));
   }
 

@@ -6,6 +6,7 @@ import { HpackEncoder } from './hpack-encoder.ts';
 import { FrameReader, type FrameHandler } from './http2-frame-reader.ts';
 import * as h2 from './http2-frames.ts';
 import { Http2HeadWriter } from './http2-head-writer.ts';
+import { PeerSettings } from './http2-peer-settings.ts';
 import { ReceiveWindow } from './http2-receive-window.ts';
 import { RecentResets } from './http2-resets.ts';
 import type { Section } from './http2-section.ts';
@@ -62,10 +63,7 @@ export class Http2Connection implements FrameHandler {
   readonly settings: Http2Settings;
   readonly sending: SendQueue;
   readonly receiving: ReceiveWindow;
-  peerInitialWindow = h2.DEFAULT_WINDOW;
-  peerMaxStreams = Infinity;
-  peerExtendedConnect = false;
-  peerSettingsSeen = false;
+  readonly peer: PeerSettings;
   gone = false;
   /** Highest stream of the peer that we have looked at. */
   lastPeerStream = 0;
@@ -98,6 +96,7 @@ export class Http2Connection implements FrameHandler {
     this.#out = new FrameBuffer(socket, () => this.#pump());
     this.sending = new SendQueue(this.#out, Math.max(limits.highWaterBytes, socket.writableHighWaterMark));
     this.receiving = new ReceiveWindow(settings);
+    this.peer = new PeerSettings(!role.server, this.#encoder);
     this.account = new StreamAccount(settings.calledOff, options.shared);
     this.#nuisance = new FloodBudget(settings.nuisance);
     this.#stall = timers.timer(() => this.#lookForStalled());
@@ -218,15 +217,25 @@ export class Http2Connection implements FrameHandler {
   }
 
   onSettings(payload: Buffer): void {
-    if (this.peerSettingsSeen) this.#nuisanceSeen(1 + this.streams.size / 32); // each may be told of it
-    for (let i = 0; i < payload.length; i += 6) {
-      const error = this.#setting(payload.readUInt16BE(i), payload.readUInt32BE(i + 2));
-      if (error !== h2.NO_ERROR) return this.fail(error);
-    }
-    this.peerSettingsSeen = true;
+    if (this.peer.seen) this.#nuisanceSeen(1 + this.streams.size / 32); // each may be told of it
+    const before = this.peer.initialWindow;
+    const error = this.peer.read(payload);
+    if (error !== h2.NO_ERROR) return this.fail(error);
+    if (!this.#widen(this.peer.initialWindow - before)) return this.fail(h2.FLOW_CONTROL_ERROR);
     this.#out.header(h2.SETTINGS, h2.ACK, 0, 0);
     this.#role.onPeerSettings();
     this.#pump();
+  }
+
+  /** The windows of streams that are open change with the one that they began with (RFC 9113 6.9.2). @returns false: beyond the largest */
+  #widen(bytes: number): boolean {
+    if (bytes === 0) return true;
+    let fits = true;
+    for (const stream of this.streams.list()) {
+      stream.sendWindow += bytes;
+      if (stream.sendWindow > h2.MAX_WINDOW) fits = false;
+    }
+    return fits;
   }
 
   onSettingsAck(): void {
@@ -234,35 +243,6 @@ export class Http2Connection implements FrameHandler {
     if (change === 0) return;
     for (const stream of this.streams.list()) {
       if (this.#role.server || stream.id <= upTo) stream.receiveWindow += change;
-    }
-  }
-
-  #setting(identifier: number, value: number): number {
-    switch (identifier) {
-      case h2.SETTINGS_HEADER_TABLE_SIZE:
-        this.#encoder.setMaxTable(value);
-        return h2.NO_ERROR;
-      case h2.SETTINGS_ENABLE_PUSH:
-        return value > 1 || (value === 1 && !this.#role.server) ? h2.PROTOCOL_ERROR : h2.NO_ERROR;
-      case h2.SETTINGS_MAX_CONCURRENT_STREAMS:
-        this.peerMaxStreams = value;
-        return h2.NO_ERROR;
-      case h2.SETTINGS_INITIAL_WINDOW_SIZE: {
-        if (value > h2.MAX_WINDOW) return h2.FLOW_CONTROL_ERROR;
-        const delta = value - this.peerInitialWindow;
-        this.peerInitialWindow = value;
-        for (const stream of this.streams.list()) stream.sendWindow += delta;
-        return h2.NO_ERROR;
-      }
-      case h2.SETTINGS_MAX_FRAME_SIZE:
-        // We send none larger than the least that it may be: they would make others wait
-        return value < h2.MAX_FRAME_BYTES || value > 2 ** 24 - 1 ? h2.PROTOCOL_ERROR : h2.NO_ERROR;
-      case h2.SETTINGS_ENABLE_CONNECT_PROTOCOL:
-        if (value > 1) return h2.PROTOCOL_ERROR;
-        this.peerExtendedConnect = value === 1;
-        return h2.NO_ERROR;
-      default:
-        return h2.NO_ERROR;
     }
   }
 
@@ -345,35 +325,15 @@ export class Http2Connection implements FrameHandler {
     const block = this.#heads.request(head, end);
     if (block === undefined) return false;
     const more = this.#heads.list(head.hop)!; // was looked at with the head
-    const whole = block.length + more.length;
-    if (whole > h2.MAX_FRAME_BYTES) this.#sendBlock(id, Buffer.concat([block, more]), end);
-    else {
-      this.#out.frame(h2.HEADERS, end ? h2.END_HEADERS | h2.END_STREAM : h2.END_HEADERS, id, whole);
-      this.#out.push(block);
-      this.#out.push(more);
-    }
+    this.#out.headers(id, block, end, more);
     return true;
   }
 
   /** @returns false when a field may not be written; nothing is sent then */
   sendResponse(id: number, head: ResponseHead, bodiless: boolean, tunnel: boolean): boolean {
     const block = this.#heads.response(head, bodiless, tunnel);
-    if (block !== undefined) this.#sendBlock(id, block, false);
+    if (block !== undefined) this.#out.headers(id, block, false);
     return block !== undefined;
-  }
-
-  #sendBlock(id: number, block: Buffer, end: boolean): void {
-    const flags = end ? h2.END_STREAM : 0;
-    const first = block.length <= h2.MAX_FRAME_BYTES ? block : block.subarray(0, h2.MAX_FRAME_BYTES);
-    const whole = first === block;
-    this.#out.frame(h2.HEADERS, flags | (whole ? h2.END_HEADERS : 0), id, first.length);
-    this.#out.push(first);
-    for (let at = first.length; at < block.length; at += h2.MAX_FRAME_BYTES) {
-      const part = block.subarray(at, at + h2.MAX_FRAME_BYTES);
-      const last = at + part.length === block.length ? h2.END_HEADERS : 0;
-      this.#out.header(h2.CONTINUATION, last, id, part.length);
-      this.#out.push(part);
-    }
   }
 
   /** Ends our direction of a stream: on its last frame if that has not left yet, else with an empty one. */
@@ -381,7 +341,7 @@ export class Http2Connection implements FrameHandler {
     if (this.#role.server) this.account.answered();
     if (trailers !== undefined && trailers.length > 0) {
       const block = this.#heads.list(trailers);
-      if (block !== undefined) return this.#sendBlock(id, block, true);
+      if (block !== undefined) return this.#out.headers(id, block, true);
     }
     // A gRPC request without a message ends with an empty DATA frame, never with its head: grpc-go waits for that
     if (!this.#out.endLast(id, this.#role.server)) this.#out.frame(h2.DATA, h2.END_STREAM, id, 0);
@@ -427,7 +387,7 @@ export class Http2Connection implements FrameHandler {
   /** Opens the window of a stream that begins. */
   adopt(stream: Http2Stream, id: number): void {
     stream.id = id;
-    stream.sendWindow = this.peerInitialWindow;
+    stream.sendWindow = this.peer.initialWindow;
     stream.receiveWindow = this.receiving.begin(!this.#role.server);
     this.streams.add(stream);
   }

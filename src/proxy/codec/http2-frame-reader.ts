@@ -31,8 +31,8 @@ export interface DataReceiver {
 export interface FrameHandler {
   /** Nothing is read any more. */
   readonly gone: boolean;
-  /** The peer has begun as RFC 9113 3.4 demands. */
-  readonly peerSettingsSeen: boolean;
+  /** Whether the peer has begun as RFC 9113 3.4 demands. */
+  readonly peer: { readonly seen: boolean };
   /** The peer has broken the rules of the connection. */
   fail(code: number): void;
   /** @param bytes what the windows count: the payload with its padding */
@@ -212,7 +212,7 @@ export class FrameReader {
   /** The peer begins with SETTINGS, and nothing comes between the parts of a header block. */
   #isInOrder(type: number, id: number): boolean {
     if (this.#blockStream !== 0 && (type !== h2.CONTINUATION || id !== this.#blockStream)) return false;
-    return this.#handler.peerSettingsSeen || type === h2.SETTINGS;
+    return this.#handler.peer.seen || type === h2.SETTINGS;
   }
 
   #settings(flags: number, id: number, payload: Buffer): void {
@@ -268,7 +268,7 @@ export class FrameReader {
   /** HEADERS with everything in one frame and nothing around it. The same rules as in `#frame`. */
   #wholeBlock(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
     const handler = this.#handler;
-    if (this.#blockStream !== 0 || !handler.peerSettingsSeen || (id & 1) === 0) return handler.fail(h2.PROTOCOL_ERROR);
+    if (this.#blockStream !== 0 || !handler.peer.seen || (id & 1) === 0) return handler.fail(h2.PROTOCOL_ERROR);
     if (handler.onHeaderBlock(id, bytes, start, end, (flags & h2.END_STREAM) !== 0)) this.#opened++;
   }
 

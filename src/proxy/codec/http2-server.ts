@@ -155,7 +155,7 @@ class Http2ServerConnection implements ServerConnection, Http2Role {
 
   #idle(): void {
     if (this.#connection.streams.size > 0) return;
-    if (this.#connection.peerSettingsSeen) this.drain();
+    if (this.#connection.peer.seen) this.drain();
     else this.#socket.destroy();
   }
 }

@@ -106,6 +106,16 @@ const offences: readonly (readonly [string, readonly Buffer[], string])[] = [
   ['SETTINGS on a stream', [hello, frame(h2.SETTINGS, 0, 1)], 'GOAWAY 1'],
   ['SETTINGS ACK with a payload', [hello, frame(h2.SETTINGS, h2.ACK, 0, '123456')], 'GOAWAY 6'],
   ['a window of 2^31', [hello, h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, 2 ** 31])], 'GOAWAY 3'],
+  [
+    'a setting that makes the window of a stream 2^31',
+    [
+      hello,
+      post(1),
+      frame(h2.WINDOW_UPDATE, 0, 1, u32(h2.MAX_WINDOW - h2.DEFAULT_WINDOW)),
+      h2.settingsFrame([h2.SETTINGS_INITIAL_WINDOW_SIZE, h2.DEFAULT_WINDOW + 1]),
+    ],
+    'GOAWAY 3',
+  ],
   ['a frame size of 1', [hello, h2.settingsFrame([h2.SETTINGS_MAX_FRAME_SIZE, 1])], 'GOAWAY 1'],
   ['push of 2', [hello, h2.settingsFrame([h2.SETTINGS_ENABLE_PUSH, 2])], 'GOAWAY 1'],
   ['40 settings', [hello, h2.settingsFrame(Array(80).fill(99))], 'GOAWAY 11'],
