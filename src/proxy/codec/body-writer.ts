@@ -1,15 +1,15 @@
 import { CHUNKED } from './body-reader.ts';
 import { encodeLastChunk } from './http1-encode.ts';
-import type { OutBuffer } from './out-buffer.ts';
+import type { Http1Buffer } from './http1-buffer.ts';
 import type { Headers } from './stream.ts';
 
 /** Frames outgoing bodies as their heads have promised. One per connection, started anew for each message. */
 export class BodyWriter {
-  readonly #out: OutBuffer;
+  readonly #out: Http1Buffer;
   /** Bytes still owed, or CHUNKED, or UNTIL_CLOSE. */
   #owed = 0;
 
-  constructor(out: OutBuffer) {
+  constructor(out: Http1Buffer) {
     this.#out = out;
   }
 

@@ -6,13 +6,13 @@ import { BodyWriter } from './body-writer.ts';
 import { bytesWaiting, MUCH_WAITS } from './byte-queue.ts';
 import type { ChunkSink } from './chunked.ts';
 import { HeldBytes } from './held-bytes.ts';
+import { Http1Buffer } from './http1-buffer.ts';
 import type { Http1ClientOptions } from './http1-client.ts';
 import { Http1ClientStream } from './http1-client-stream.ts';
 import { encodeRequest } from './http1-encode.ts';
-import { FieldBlock } from './http1-fields.ts';
-import { beginsWith, Http1Memo, isKeepable, type Known, type ParsedResponse } from './http1-memo.ts';
-import { brokenStart, readResponseHead, type AskedFor, type ResponseFrame } from './http1-response.ts';
-import { OutBuffer } from './out-buffer.ts';
+import { Http1Memo } from './http1-memo.ts';
+import type { AskedFor } from './http1-response.ts';
+import { ResponseReader } from './http1-response-reader.ts';
 import { SocketReader } from './socket-reader.ts';
 import type {
   ClientConnection,
@@ -34,7 +34,6 @@ type Input =
   | 'done' // the response is over, its end not yet told because the stream is paused
   | 'tunnel';
 
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 /** RFC 9110 9.2.2. A server that has closed an idle connection has seen nothing of them, and if it has, it does no harm. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 /** Interim answers to one request; more is a server that never answers. */
@@ -52,18 +51,15 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   readonly #socket: Socket;
   readonly #limits: CodecLimits;
   readonly #timer: WheelTimer;
-  readonly #out: OutBuffer;
+  readonly #out: Http1Buffer;
   readonly #highWater: number;
-  readonly #fields = new FieldBlock();
   readonly #memo: Http1Memo;
-  #lastHead: Known<ParsedResponse> | undefined = undefined;
+  readonly #responses: ResponseReader;
   readonly #body = new BodyReader();
   readonly #request: BodyWriter;
-  readonly #frame: ResponseFrame = { length: 0, persistent: true };
 
   #input: Input = 'idle';
   readonly #held = new HeldBytes();
-  #scanned = 0;
   #processing = false;
   #socketPaused = false;
   #peerEnded = false;
@@ -75,6 +71,9 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   #requestDone = true;
   #blocked = false;
   #informational = 0;
+  /** How the body of the response is delimited, and whether the connection may carry another request behind it. */
+  #length = 0;
+  #persistent = true;
   /** A request that may be sent twice (RFC 9110 9.2.2), on a connection that has served before, unanswered so far. */
   #staleIfLost = false;
   #served = false;
@@ -86,8 +85,9 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.#socket = socket;
     this.#limits = options.limits;
     this.#memo = options.memo ?? new Http1Memo();
+    this.#responses = new ResponseReader(options.limits, this.#memo);
     this.#timer = options.timers.timer(() => this.#fail('the server does not read'));
-    this.#out = new OutBuffer(socket, this.#onDrain);
+    this.#out = new Http1Buffer(socket, this.#onDrain);
     this.#request = new BodyWriter(this.#out);
     this.#highWater = Math.max(options.limits.highWaterBytes, socket.writableHighWaterMark);
     socket.allowHalfOpen = true; // tunnels half-close
@@ -148,7 +148,6 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
     this.#stream = stream;
     this.active = 1;
     this.#input = 'head';
-    this.#scanned = 0;
     this.#paused = this.#blocked = false;
     this.#informational = 0;
     this.#request.start(length);
@@ -212,41 +211,15 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   }
 
   #readHead(): boolean {
-    const held = this.#held.bytes;
-    const ordinary = !this.headRequest && this.tunnel === undefined;
-    const last = this.#lastHead;
-    if (last !== undefined && ordinary && this.#scanned === 0 && beginsWith(held, last.bytes)) {
-      this.#held.drop(last.bytes.length);
-      return this.#known(last.parsed);
-    }
-    const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
-    if (end === -1) {
-      if (brokenStart(held, this.#scanned, held.length)) this.#protocolError('the response head is broken');
-      else if (held.length >= this.#limits.maxHeadBytes) this.#protocolError('the response head is too large');
-      this.#scanned = held.length;
-      return false;
-    }
-    if (end + 4 > this.#limits.maxHeadBytes) return this.#protocolError('the response head is too large');
-    const text = held.toString('latin1', 0, end + 2);
-    this.#scanned = 0;
-    let parsed = ordinary ? this.#memo.responses.get(text) : undefined;
+    const parsed = this.#responses.read(this.#held, this);
     if (parsed === undefined) {
-      const head = readResponseHead(text, this.#fields, this.#limits, this, this.#frame);
-      if (typeof head === 'string') return this.#protocolError(head);
-      this.#held.drop(end + 4);
-      if (!ordinary || head.status < 200 || !isKeepable(text.length)) return this.#headRead(head);
-      head.recurring = true;
-      parsed = { head, length: this.#frame.length, persistent: this.#frame.persistent };
-      this.#memo.responses.set(text, parsed);
-    } else this.#held.drop(end + 4);
-    this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
-    return this.#known(parsed);
-  }
-
-  #known({ head, length, persistent }: ParsedResponse): boolean {
-    this.#frame.length = length;
-    this.#frame.persistent = persistent;
-    return this.#begun(responseAgain(head));
+      const { error } = this.#responses;
+      return error !== undefined && this.#protocolError(error);
+    }
+    const { head } = parsed;
+    this.#length = parsed.length;
+    this.#persistent = parsed.persistent;
+    return head.recurring === true ? this.#begun(responseAgain(head)) : this.#headRead(head);
   }
 
   #headRead(head: ResponseHead): boolean {
@@ -263,7 +236,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   }
 
   #begun(head: ResponseHead): boolean {
-    this.#body.start(this.#frame.length);
+    this.#body.start(this.#length);
     this.#input = this.#body.done ? 'done' : 'body';
     this.#stream?.events.onHead(head);
     this.#tellEnd();
@@ -317,7 +290,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
   #tellEnd(): void {
     if (this.#input !== 'done' || this.#paused || this.gone) return;
     const stream = this.#stream;
-    const reusable = this.#frame.persistent && this.#requestDone && !this.#draining && !this.#peerEnded;
+    const reusable = this.#persistent && this.#requestDone && !this.#draining && !this.#peerEnded;
     const poisoned = this.#held.length > 0;
     this.#forget();
     // An early response: RFC 9112 9.5 lets us stop sending, and then the framing of what is sent is broken.
@@ -336,7 +309,7 @@ export class Http1ClientConnection implements ClientConnection, ChunkSink, Asked
         return this.#fail('the server closed before it answered');
       case 'body':
         if (this.#held.length > 0) return; // paused
-        if (this.#frame.length !== UNTIL_CLOSE) return this.#fail('the server closed in the middle of its response');
+        if (this.#length !== UNTIL_CLOSE) return this.#fail('the server closed in the middle of its response');
         this.#body.done = true;
         this.#input = 'done';
         return this.#tellEnd();

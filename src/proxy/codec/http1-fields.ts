@@ -2,6 +2,9 @@ import type { ReasonCode } from '../../mesh/reasons.ts';
 import { isToken, parseLength, TOKEN, VALUE } from './chars.ts';
 import type { Headers } from './stream.ts';
 
+/** Where a head ends: its last line's end, and the empty line (RFC 9112 2.1). */
+export const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+
 /**
  * The field lines of one HTTP/1 message, read once from its text. What concerns the connection and the framing ends in
  * properties, everything else in `headers`. One object per connection, filled anew for each message.

@@ -7,18 +7,23 @@ import { BodyReader, CHUNKED, UNTIL_CLOSE } from './body-reader.ts';
 import { BodyWriter } from './body-writer.ts';
 import type { ChunkSink } from './chunked.ts';
 import { HeldBytes } from './held-bytes.ts';
+import { Http1Buffer } from './http1-buffer.ts';
 import { encodeInformational, encodeResponse, encodeSwitch } from './http1-encode.ts';
-import { FieldBlock } from './http1-fields.ts';
-import { headProblem } from './http1-head-problem.ts';
-import { beginsWith, Http1Memo, isKeepable, type Known, type ParsedRequest } from './http1-memo.ts';
-import { readRequestHead, type RequestRules } from './http1-request.ts';
-import { brokenStart } from './http1-response.ts';
+import { Http1Memo, type ParsedRequest } from './http1-memo.ts';
+import { RequestReader } from './http1-request-reader.ts';
 import type { Http1ServerOptions } from './http1-server.ts';
 import { Http1ServerStream } from './http1-server-stream.ts';
-import { OutBuffer } from './out-buffer.ts';
 import { refusalBody, refusalHead } from './refuse.ts';
 import { SocketReader } from './socket-reader.ts';
-import type { Headers, RequestHandler, RequestHead, ResponseHead, ServerConnection, TakenSocket } from './stream.ts';
+import type {
+  CodecLimits,
+  Headers,
+  RequestHandler,
+  RequestHead,
+  ResponseHead,
+  ServerConnection,
+  TakenSocket,
+} from './stream.ts';
 import type { WheelTimer } from './timer-wheel.ts';
 import { missingAccept } from './websocket-key.ts';
 
@@ -31,7 +36,6 @@ type Input =
   | 'discard' // the response is over before its request: what is left of the body is read and dropped
   | 'closing'; // we said what we had to say and wait for the peer to close
 
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 /** Left-over request bodies up to here are read so that the connection lives; beyond, closing is cheaper. */
 const MAX_DISCARD = 64 * 1024;
 /** How long a client that has half-closed may wait for more: most have gone altogether, `nc -N` has not. */
@@ -48,14 +52,13 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   readonly #socket: Socket;
   readonly #reader: SocketReader;
   readonly #handler: RequestHandler;
-  readonly #rules: RequestRules;
+  readonly #limits: CodecLimits;
   readonly #onRefused: ((error: ProxyError) => void) | undefined;
   readonly #timer: WheelTimer;
-  readonly #out: OutBuffer;
+  readonly #out: Http1Buffer;
   readonly #highWater: number;
-  readonly #fields = new FieldBlock();
   readonly #memo: Http1Memo;
-  #lastHead: Known<ParsedRequest> | undefined = undefined;
+  readonly #requests: RequestReader;
   readonly #body = new BodyReader();
   readonly #answer: BodyWriter;
   #resolveClosed: () => void = () => {};
@@ -63,8 +66,6 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   #input: Input = 'head';
   /** Bytes read and not yet taken. */
   readonly #held: HeldBytes;
-  /** So many of them are known to hold no end of a head. */
-  #scanned = 0;
   #discarded = 0;
   #processing = false;
   #socketPaused = false;
@@ -89,11 +90,12 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     const { limits, scheme = 'http', explicitProxy = false } = options;
     this.#socket = socket;
     this.#handler = options.handler;
-    this.#rules = { limits, scheme, explicitProxy };
+    this.#limits = limits;
     this.#onRefused = options.onRefused;
     this.#memo = options.memo ?? new Http1Memo();
+    this.#requests = new RequestReader({ limits, scheme, explicitProxy }, this.#memo);
     this.#timer = options.timers.timer(() => this.#onTimeout());
-    this.#out = new OutBuffer(socket, this.#onDrain);
+    this.#out = new Http1Buffer(socket, this.#onDrain);
     this.#answer = new BodyWriter(this.#out);
     // Below the socket's own mark there would be no `drain` event to wait for.
     this.#highWater = Math.max(limits.highWaterBytes, socket.writableHighWaterMark);
@@ -158,7 +160,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     } else if (this.#input !== 'head') {
       this.#socket.destroy();
     } else if (this.#held.length > 0) {
-      this.#refuse('REQUEST_TIMEOUT', `no complete head within ${this.#rules.limits.headTimeoutMs} ms`);
+      this.#refuse('REQUEST_TIMEOUT', `no complete head within ${this.#limits.headTimeoutMs} ms`);
     } else this.#endGently();
   }
 
@@ -198,60 +200,16 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   }
 
   #readHead(): boolean {
-    const held = this.#held.bytes;
-    const last = this.#lastHead;
-    if (last !== undefined && this.#scanned === 0 && beginsWith(held, last.bytes)) {
-      this.#held.drop(last.bytes.length);
-      this.#begin(requestAgain(last.parsed.head), last.parsed);
+    const { begun } = this.#requests;
+    const parsed = this.#requests.read(this.#held);
+    if (parsed !== undefined) {
+      const { head } = parsed;
+      this.#begin(head.recurring === true ? requestAgain(head) : head, parsed);
       return true;
     }
-    const end = held.indexOf(HEAD_END, Math.max(0, this.#scanned - 3));
-    if (end === -1 || end + 4 > this.#rules.limits.maxHeadBytes) return this.#headIncomplete(end);
-    const text = held.toString('latin1', 0, end + 2);
-    let parsed: ParsedRequest | ReasonCode | undefined = this.#memo.requests.get(text);
-    if (parsed === undefined) parsed = this.#parse(text);
-    if (typeof parsed === 'string') {
-      const code = brokenStart(held, 0, end) ? 'BAD_REQUEST' : parsed;
-      this.#refuse(code, headProblem(text, code, this.#rules.limits));
-      return false;
-    }
-    this.#held.drop(end + 4);
-    this.#scanned = 0;
-    const keepable = parsed.head.recurring === true;
-    if (keepable) this.#lastHead = { bytes: Buffer.from(held.subarray(0, end + 4)), parsed };
-    this.#begin(keepable ? requestAgain(parsed.head) : parsed.head, parsed);
-    return true;
-  }
-
-  #parse(text: string): ParsedRequest | ReasonCode {
-    const fields = this.#fields;
-    const head = readRequestHead(text, fields, this.#rules);
-    if (typeof head === 'string') return head;
-    const mayPersist = !fields.close && (head.version === '1.1' || fields.keepAlive);
-    const parsed = { head, mayPersist, expects: fields.expect !== undefined };
-    if (head.protocol === undefined && head.method !== 'CONNECT' && isKeepable(text.length)) {
-      head.recurring = true;
-      this.#memo.requests.set(text, parsed);
-    }
-    return parsed;
-  }
-
-  #headIncomplete(end: number): false {
-    const held = this.#held.bytes;
-    const { maxHeadBytes, maxTargetBytes, headTimeoutMs } = this.#rules.limits;
-    if (brokenStart(held, this.#scanned, Math.min(held.length, maxHeadBytes))) {
-      this.#refuse(
-        'BAD_REQUEST',
-        headProblem(held.toString('latin1', 0, maxHeadBytes), 'BAD_REQUEST', this.#rules.limits),
-      );
-    } else if (end !== -1 || held.length >= maxHeadBytes) {
-      const line = held.indexOf(0x0a);
-      const long = line === -1 || line > maxTargetBytes;
-      this.#refuse(long ? 'URI_TOO_LONG' : 'HEAD_TOO_LARGE', `the request head is larger than ${maxHeadBytes} bytes`);
-    } else {
-      if (this.#scanned === 0) this.#timer.set(headTimeoutMs); // from the first byte, not from the last
-      this.#scanned = held.length;
-    }
+    const { refusal } = this.#requests;
+    if (refusal !== undefined) this.#refuse(refusal.code, refusal.message);
+    else if (!begun) this.#timer.set(this.#limits.headTimeoutMs); // from the first byte, not from the last
     return false;
   }
 
@@ -347,8 +305,7 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
   /** The clock runs only while the peer owes us something, or may have gone. */
   #watch(): void {
     if (this.#input === 'tunnel') this.#timer.clear();
-    else if (this.#blocked || (this.#input === 'body' && !this.#paused))
-      this.#timer.set(this.#rules.limits.stallTimeoutMs);
+    else if (this.#blocked || (this.#input === 'body' && !this.#paused)) this.#timer.set(this.#limits.stallTimeoutMs);
     else if (this.#peerEnded) this.#timer.set(HALF_CLOSED_MS);
     else this.#timer.clear();
   }
@@ -430,15 +387,14 @@ export class Http1ServerConnection implements ServerConnection, ChunkSink {
     else {
       this.#input = 'discard';
       this.#discarded = 0;
-      this.#timer.set(this.#rules.limits.headTimeoutMs);
+      this.#timer.set(this.#limits.headTimeoutMs);
     }
     this.#process();
   }
 
   #next(): void {
     this.#input = 'head';
-    this.#scanned = 0;
-    const { headTimeoutMs, idleTimeoutMs } = this.#rules.limits;
+    const { headTimeoutMs, idleTimeoutMs } = this.#limits;
     this.#timer.set(this.#held.length > 0 ? headTimeoutMs : idleTimeoutMs);
   }
 

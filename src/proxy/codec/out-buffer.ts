@@ -5,15 +5,11 @@ import { MEMORY_SIZES, returnMemory, takeMemory } from './memory.ts';
 /** Fewer bytes than this, as most header blocks have, are copied in a loop in less time than `set` takes to begin. */
 const LOOP_BYTES = 48;
 const LARGEST = MEMORY_SIZES.length - 1;
-/** A chunk of the chunked coding up to here joins the one before it, up to there. */
-const SMALL_CHUNK = 128;
-const JOINED_CHUNKS = 4 * 1024;
 /**
  * After so many turns with one callback each, more are expected, and what TLS gets is written behind the callback: in the check phase, in
  * which it says that it has written, a write costs another round of the event loop.
  */
 const LONELY_TURNS = 4;
-const [CR, LF] = [0x0d, 0x0a];
 const EMPTY = Buffer.alloc(0);
 
 /** Those that write when the running callback is over. One for the event loop: a tick for each of them costs more than the rest. */
@@ -73,11 +69,6 @@ export class OutBuffer {
   #scheduledAt = 0;
   /** It is written behind the callback although it is to wait for the turn. */
   #atOnce = false;
-  // The chunk of the chunked coding that others may join: where its size stands (-1: there is none), in how many digits, and where it ends.
-  #chunkAt = -1;
-  #chunkDigits = 0;
-  #chunkBytes = 0;
-  #chunkEnd = 0;
   readonly #onRoom: () => void;
   readonly #encrypted: boolean;
 
@@ -139,47 +130,6 @@ export class OutBuffer {
     this.grew(length);
   }
 
-  /**
-   * A piece of a body as a chunk (RFC 9112 7.1). Small ones that come in one turn are one chunk: whoever sends byte by byte would
-   * else make the app behind us handle each.
-   */
-  pushChunk(piece: Buffer): void {
-    const { length } = piece;
-    if (length <= SMALL_CHUNK && this.#joinsChunk(piece)) return;
-    const size = length.toString(16);
-    this.push(`${size}\r\n`);
-    const at = this.to - size.length - 2;
-    const { chunk } = this;
-    this.push(piece);
-    this.push('\r\n');
-    if (length > SMALL_CHUNK || this.chunk !== chunk) return;
-    this.#chunkAt = at;
-    this.#chunkDigits = size.length;
-    this.#chunkBytes = length;
-    this.#chunkEnd = this.to;
-  }
-
-  #joinsChunk(piece: Buffer): boolean {
-    const { chunk, to } = this;
-    const at = this.#chunkAt;
-    const bytes = this.#chunkBytes + piece.length;
-    if (at === -1 || to !== this.#chunkEnd || bytes > JOINED_CHUNKS) return false;
-    const size = bytes.toString(16);
-    const more = size.length - this.#chunkDigits;
-    if (chunk.length - to < piece.length + more) return false;
-    if (more > 0) chunk.copyWithin(at + size.length, at + this.#chunkDigits, to);
-    chunk.write(size, at, 'latin1');
-    let end = to + more - 2;
-    for (let i = 0; i < piece.length; i++) chunk[end++] = piece[i]!;
-    chunk[end++] = CR;
-    chunk[end++] = LF;
-    this.#chunkDigits = size.length;
-    this.#chunkBytes = bytes;
-    this.to = this.#chunkEnd = end;
-    this.grew(piece.length + more);
-    return true;
-  }
-
   /** Fills the memory to its end and goes on in the next. */
   #pushPieces(part: Buffer): void {
     for (let at = 0; at < part.length;) {
@@ -237,7 +187,6 @@ export class OutBuffer {
   #cut(): Buffer {
     const from = this.#from;
     this.#from = this.to;
-    this.#chunkAt = -1; // it is on its way
     return from === 0 && this.to === this.chunk.length ? this.chunk : this.chunk.subarray(from, this.to);
   }
 
@@ -306,7 +255,6 @@ export class OutBuffer {
   /** Forgets what was not written. */
   drop(): void {
     this.#parts = [];
-    this.#chunkAt = -1;
     this.#from = this.to;
     this.#bytes = 0;
     this.#fullIsFlushed();
