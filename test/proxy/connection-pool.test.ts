@@ -5,6 +5,7 @@ import type { ClientConnection } from '../../src/proxy/codec/stream.ts';
 import { ProxyError } from '../../src/proxy/error.ts';
 import { ConnectionPool } from '../../src/proxy/pool/connection-pool.ts';
 import type { Waiter } from '../../src/proxy/pool/pool.ts';
+import { RetryBudget } from '../../src/proxy/pool/retry-budget.ts';
 
 /** Somebody in line; `told` says what became of it. */
 class Caller implements Waiter {
@@ -107,4 +108,22 @@ test('connection pool: a dial that fails fails who waits for it, and what was co
   const [first, second] = [take(), take()];
   for (const dial of dials.splice(0)) dial(connection());
   assert.deepEqual([first.told, second.told], ['connection', 'connection']);
+});
+
+test('retry budget: a reserve that time fills, then a fifth of what is sent; what was left behind costs nothing', () => {
+  let now = 0;
+  const budget = new RetryBudget(() => now);
+  const spend = (count: number) => Array.from({ length: count }, () => budget.spend(false)).filter(Boolean).length;
+  const earn = (count: number) => Array.from({ length: count }, () => budget.earn());
+  earn(1_000);
+  assert.equal(spend(1_000), 250, 'what was sent before trouble began is not saved up');
+  assert.equal(budget.spend(true), true);
+  earn(100);
+  assert.equal(spend(100), 20);
+  now += 1_000;
+  assert.equal(spend(100), 10);
+  assert.deepEqual([budget.used, budget.refused], [281, 750 + 80 + 90]);
+  assert.equal(budget.atRest, false);
+  now += 26_000;
+  assert.equal(budget.atRest, true);
 });

@@ -476,12 +476,46 @@ test(
     });
     mesh.service('cart', { to: [cart] });
     mesh.apply();
-    const stale = () => cart.proxy!.describe().pools.reduce((sum, pool) => sum + pool.stale, 0);
+    const again = () => cart.proxy!.describe().pools.reduce((sum, pool) => sum + pool.retries, 0);
     assert.equal((await web.get('http://cart/')).status, 200);
     assert.equal((await web.get('http://cart/')).status, 200);
-    assert.deepEqual([seen, stale()], [3, 1]);
+    assert.deepEqual([seen, again()], [3, 1]);
     const post = await web.request('POST', 'http://cart/', {}, 'pay once');
     assert.deepEqual([post.status, post.headers['x-weft-reason']], [502, 'UPSTREAM_RESET']);
-    assert.deepEqual([seen, stale()], [4, 1]);
+    assert.deepEqual([seen, again()], [4, 1]);
   },
 );
+
+test('pool: of the requests to a server in trouble no more than a fifth is sent again', LIMIT, async (t) => {
+  const mesh = testMesh(t);
+  const web = await mesh.workload('web');
+  let seen = 0;
+  const cart = await mesh.workload('cart', {
+    protocol: 'detect',
+    tcp(socket) {
+      let answered = false;
+      socket.on('data', () => {
+        seen++;
+        if (answered) return void socket.destroy();
+        answered = true;
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      });
+    },
+  });
+  mesh.service('cart', { to: [cart] });
+  mesh.apply();
+  const statuses = new Map<number, number>();
+  const sent = 1_000;
+  const started = performance.now();
+  for (let i = 0; i < sent; i++) {
+    const { status } = await web.get('http://cart/');
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  }
+  const reserve = 250 + (10 * (performance.now() - started)) / 1000;
+  assert.deepEqual([...statuses.keys()].sort(), [200, 502]);
+  assert.ok(seen > sent * 1.2, 'the reserve is used');
+  assert.ok(seen <= sent * 1.2 + reserve + 1, `${seen} were seen of ${sent}`);
+  const [pool] = cart.proxy!.describe().pools;
+  assert.equal(pool!.retries, seen - sent);
+  assert.equal(pool!.retriesRefused, statuses.get(502));
+});

@@ -25,9 +25,9 @@ export class FloodBudget {
     return !this.exhausted;
   }
 
-  /** Something good came too, which makes up for one that was not. */
-  earn(): void {
-    this.#used = Math.max(0, this.#used - 1);
+  /** Something good came too, which makes up for so much that was not. */
+  earn(count = 1): void {
+    this.#used = Math.max(0, this.#used - count);
   }
 
   get exhausted(): boolean {

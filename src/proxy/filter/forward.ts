@@ -57,6 +57,7 @@ export class Attempt implements Waiter, Waiting, JoinObserver {
   onConnection(connection: ClientConnection): void {
     this.#waiting = false;
     const exchange = this.#exchange;
+    if (this.#staleSeen === 0) this.#pool!.retries.earn();
     this.#events.onStarted();
     join(exchange.stream, connection, this.#events.upstreamHead(), this);
   }
@@ -87,8 +88,12 @@ export class Attempt implements Waiter, Waiting, JoinObserver {
   }
 
   onRefused(error: ProxyError): boolean {
+    const unseen = REASONS[error.code].retryable;
+    if (!unseen && !error.stale) return false; // the server may have done it
+    const leftBehind = unseen && error.stale;
+    if (!this.#pool!.retries.spend(leftBehind)) return false;
     if (error.stale && this.#again()) return true;
-    if (!REASONS[error.code].retryable) return false; // the server may have seen it
+    if (!unseen) return false;
     this.#exchange.hold();
     this.#events.onNoConnection(error);
     return true;
@@ -97,7 +102,6 @@ export class Attempt implements Waiter, Waiting, JoinObserver {
   /** Sends the request once more, to the same address: what closed the connection while it was idle was no refusal. */
   #again(): boolean {
     if (++this.#staleSeen > MAX_STALE) return false;
-    this.#pool!.stale++;
     this.#exchange.hold();
     this.start(this.#pool!);
     return true;

@@ -4,6 +4,7 @@ import { type Member, Roster } from '../../base/roster.ts';
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import { cancelledError, type Dial, type Pool, type PoolState, type Waiter } from './pool.ts';
+import { RetryBudget } from './retry-budget.ts';
 
 export interface ConnectionPoolOptions {
   readonly name: string;
@@ -36,7 +37,7 @@ interface Entry extends Member {
  * busiest stay warm and the rest grow idle and go. Whoever finds none waits in line while one is dialled.
  */
 export class ConnectionPool implements Pool {
-  stale = 0;
+  readonly retries = new RetryBudget();
   closed = false;
   readonly #options: ConnectionPoolOptions;
   readonly #entries = new Roster<Entry>();
@@ -251,7 +252,8 @@ export class ConnectionPool implements Pool {
   }
 
   get empty(): boolean {
-    return this.#entries.size + this.#retired.size + this.#dialling + this.#waiters.length === 0;
+    const idle = this.#entries.size + this.#retired.size + this.#dialling + this.#waiters.length === 0;
+    return idle && this.retries.atRest;
   }
 
   describe(): PoolState {
@@ -267,7 +269,8 @@ export class ConnectionPool implements Pool {
       waiting,
       dialled: this.#dialled,
       failed: this.#failed,
-      stale: this.stale,
+      retries: this.retries.used,
+      retriesRefused: this.retries.refused,
     };
   }
 }

@@ -2,6 +2,7 @@ import { type Member, Roster } from '../../base/roster.ts';
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
 import { cancelledError, type Dial, type Pool, type PoolState, type Waiter } from './pool.ts';
+import { RetryBudget } from './retry-budget.ts';
 
 interface Open extends Member {
   readonly connection: ClientConnection;
@@ -13,7 +14,7 @@ export class OneShotPool implements Pool {
   readonly #dial: Dial;
   readonly #maxConnections: number;
   readonly #open = new Roster<Open>();
-  stale = 0;
+  readonly retries = new RetryBudget();
   closed = false;
   #dialling = 0;
   #dialled = 0;
@@ -74,7 +75,8 @@ export class OneShotPool implements Pool {
       waiting: this.#dialling,
       dialled: this.#dialled,
       failed: this.#failed,
-      stale: this.stale,
+      retries: this.retries.used,
+      retriesRefused: this.retries.refused,
     };
   }
 }

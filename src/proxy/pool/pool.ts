@@ -1,5 +1,6 @@
 import type { ClientConnection } from '../codec/stream.ts';
 import { ProxyError } from '../error.ts';
+import type { RetryBudget } from './retry-budget.ts';
 
 /** Somebody who wants a connection. Exactly one of the two is called, once. */
 export interface Waiter {
@@ -25,11 +26,11 @@ export interface Pool {
   close(): void;
   /** Ends all connections now. */
   destroy(): void;
-  /** Requests that met a connection which its server was just closing, and were sent again. Counted by who sends them. */
-  stale: number;
+  /** Spent by who sends requests. */
+  readonly retries: RetryBudget;
   /** Nobody may take from it any more: whoever kept it asks `Upstreams` again. */
   readonly closed: boolean;
-  /** No connection, nobody waiting, nothing being dialled. */
+  /** No connection, nobody waiting, nothing being dialled, no retries to remember. */
   readonly empty: boolean;
   describe(): PoolState;
 }
@@ -44,8 +45,10 @@ export interface PoolState {
   readonly dialled: number;
   /** Dials that failed so far. */
   readonly failed: number;
-  /** Requests sent again because of their connection: the server had closed it while it was idle, or left them behind. */
-  readonly stale: number;
+  /** Requests that were sent again, here or to another address: this one had closed the connection, or refused them unseen. */
+  readonly retries: number;
+  /** Those that were not, because too many had been. */
+  readonly retriesRefused: number;
 }
 
 /** Opens one connection; calls back exactly once, never before it returns. */
