@@ -58,7 +58,7 @@ export class RequestLog {
 async function startNode(context: SuiteContext): Promise<Origin> {
   const log = new RequestLog();
   const server = http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
-    const entry = log.begin(request.method ?? '', request.url ?? '', numberIn(request.headers['x-input']));
+    const entry = log.begin(request.method ?? '', request.url ?? '', inputOf(request));
     let over = false;
     const close = () => {
       if (!over) log.open--;
@@ -87,8 +87,11 @@ async function startNode(context: SuiteContext): Promise<Origin> {
   return { port: (server.address() as AddressInfo).port, log };
 }
 
-function numberIn(field: string | string[] | undefined): number | undefined {
-  return typeof field === 'string' && /^\d+$/.test(field) ? Number(field) : undefined;
+/** By its field, or by its target where a proxy on the way has taken the field away, as `Connection: x-input` asks for. */
+function inputOf({ headers, url = '' }: http.IncomingMessage): number | undefined {
+  const field = headers['x-input'];
+  const said = typeof field === 'string' && /^\d+$/.test(field) ? field : /\/(?:canary-)?(\d+)/.exec(url)?.[1];
+  return said === undefined ? undefined : Number(said);
 }
 
 /** Node is behind the others as well. */
