@@ -5,7 +5,8 @@ import { Http2Connection, type Http2Role } from './http2-connection.ts';
 import { MAX_WINDOW, NO_ERROR } from './http2-frames.ts';
 import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
-import { Http2ClientStream, type Http2Stream } from './http2-stream.ts';
+import { Http2ClientStream } from './http2-client-stream.ts';
+import type { Http2Stream } from './http2-stream.ts';
 import type { ClientConnection, ClientStream, ClientStreamEvents, CodecLimits, RequestHead } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';
 

@@ -7,7 +7,7 @@ import { MAX_WINDOW, NO_ERROR } from './http2-frames.ts';
 import { requestOf } from './http2-head.ts';
 import type { Section } from './http2-section.ts';
 import { defaultHttp2Settings, type Http2Settings } from './http2-settings.ts';
-import { Http2ServerStream } from './http2-stream.ts';
+import { Http2ServerStream } from './http2-server-stream.ts';
 import { refuse } from './refuse.ts';
 import type { CodecLimits, RequestHandler, ServerConnection } from './stream.ts';
 import type { TimerWheel, WheelTimer } from './timer-wheel.ts';

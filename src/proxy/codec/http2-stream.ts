@@ -1,22 +1,10 @@
-import { ProxyError } from '../error.ts';
+import type { ProxyError } from '../error.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { downstreamReset, resetCode, upstreamReset } from './http2-errors.ts';
-import { CANCEL, MAX_FRAME_BYTES, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
+import { resetCode } from './http2-errors.ts';
+import { MAX_FRAME_BYTES, NO_ERROR, PROTOCOL_ERROR } from './http2-frames.ts';
 import { defaultHttp2Settings } from './http2-settings.ts';
 import type { Http2Connection } from './http2-connection.ts';
-import { responseOf } from './http2-head.ts';
-import type { Section } from './http2-section.ts';
-import { deaf } from './http1-server-stream.ts';
-import type {
-  ClientStream,
-  ClientStreamEvents,
-  Headers,
-  RequestHead,
-  ResponseHead,
-  ServerStream,
-  StreamEvents,
-  TakenSocket,
-} from './stream.ts';
+import type { Headers, StreamEvents } from './stream.ts';
 
 /** What a hop takes although its reader stands still: the window that a stream begins with, and a piece that is queued before it. */
 const NEXT_HOP_BYTES = defaultHttp2Settings.initialWindowBytes + MAX_FRAME_BYTES;
@@ -335,141 +323,5 @@ export abstract class Http2Stream {
       this.#endQueued = false;
       this.#writeEnd();
     }
-  }
-}
-
-/** The side that received the request. */
-export class Http2ServerStream extends Http2Stream implements ServerStream {
-  events: StreamEvents = deaf;
-  #head: RequestHead | undefined = undefined;
-  #headSent = false;
-  #bodiless = false;
-
-  /** @param head undefined for a request that is refused by the codec */
-  begin(head: RequestHead | undefined): void {
-    this.#head = head;
-    if (head !== undefined) this.expect(head.contentLength);
-  }
-
-  protected override hear(): StreamEvents {
-    return this.events;
-  }
-
-  protected override lost(code: number, cause: unknown): ProxyError {
-    return downstreamReset(code, cause);
-  }
-
-  protected override heardEnd(): void {}
-
-  protected override wrongLength(): void {
-    this.reset(new ProxyError('INTERNAL', 'the body does not have the length that its head has promised'));
-  }
-
-  sendInformational(head: ResponseHead): void {
-    if (this.over || this.#headSent || head.status === 101) return;
-    this.connection.sendResponse(this.id, head, true, false);
-  }
-
-  sendHead(head: ResponseHead): void {
-    if (this.over || this.#headSent) return;
-    this.#headSent = true;
-    const request = this.#head;
-    const wantsTunnel = request !== undefined && (request.protocol !== undefined || request.method === 'CONNECT');
-    this.tunnel = wantsTunnel && head.status < 300;
-    this.#bodiless = request?.method === 'HEAD' || head.status === 204 || head.status === 304;
-    this.promise(this.tunnel || this.#bodiless ? -1 : head.contentLength);
-    if (!this.connection.sendResponse(this.id, head, this.#bodiless, this.tunnel)) this.wrongLength();
-  }
-
-  override sendData(chunk: Buffer): boolean {
-    return this.#bodiless || !this.#headSent ? true : super.sendData(chunk);
-  }
-
-  override sendEnd(trailers?: Headers): void {
-    if (this.over) return;
-    if (!this.#headSent) return this.wrongLength();
-    super.sendEnd(this.#bodiless ? undefined : trailers);
-  }
-
-  /** RFC 9113 8.1: after the whole response the rest of the request is asked for no more, without an error. */
-  protected override saidEnd(): void {
-    if (!this.tunnel) {
-      this.deafen();
-      if (!this.inEnded && !this.queued) {
-        this.connection.sendReset(this.id, NO_ERROR);
-        this.abandon();
-      }
-    }
-    super.saidEnd();
-  }
-
-  takeSocket(): TakenSocket | undefined {
-    return undefined;
-  }
-}
-
-/** The side that sent the request. */
-export class Http2ClientStream extends Http2Stream implements ClientStream {
-  events: ClientStreamEvents;
-  readonly head: RequestHead;
-  #headSeen = false;
-
-  constructor(connection: Http2Connection, head: RequestHead, events: ClientStreamEvents) {
-    super(connection);
-    this.head = head;
-    this.events = events;
-    const tunnel = head.protocol !== undefined || head.method === 'CONNECT';
-    this.promise(tunnel ? -1 : head.contentLength);
-  }
-
-  /** The request's head is on the wire. */
-  begin(endSent: boolean): void {
-    this.started(endSent);
-  }
-
-  get isOver(): boolean {
-    return this.over;
-  }
-
-  /** A HEADERS block that came for this stream. @returns false when it breaks RFC 9113 */
-  receiveHead(section: Section, end: boolean): boolean {
-    const head = responseOf(section, end || this.head.method === 'HEAD');
-    if (head === undefined) return false;
-    if (head.status < 200) {
-      if (end || head.status === 101) return false;
-      if (!this.over) this.events.onInformational(head);
-      return true;
-    }
-    this.#headSeen = true;
-    this.tunnel = (this.head.protocol !== undefined || this.head.method === 'CONNECT') && head.status < 300;
-    this.expect(this.tunnel || head.contentLength === 0 ? -1 : head.contentLength);
-    if (!this.over) this.events.onHead(head);
-    return true;
-  }
-
-  get headSeen(): boolean {
-    return this.#headSeen;
-  }
-
-  protected override hear(): StreamEvents {
-    return this.events;
-  }
-
-  protected override lost(code: number, cause: unknown): ProxyError {
-    return upstreamReset(code, cause);
-  }
-
-  /** The response is complete: what is left of the request interests nobody (RFC 9113 8.1). */
-  protected override heardEnd(): void {
-    if (this.tunnel) return;
-    if (!this.outEnded || this.queued) {
-      this.connection.sendReset(this.id, CANCEL);
-      this.abandon();
-    }
-  }
-
-  protected override wrongLength(): void {
-    if (this.id !== 0) this.connection.sendReset(this.id, CANCEL);
-    this.fail(new ProxyError('INTERNAL', 'the request body does not have the length that its head has promised'));
   }
 }
