@@ -68,7 +68,6 @@ export const NO_FIGURES: Figures = {
 /** @param all per column its samples, one per round; a figure that compares does so within a round */
 export function figures(row: Row, column: string, all: ReadonlyMap<string, readonly Sample[]>): Figures {
   const own = all.get(column) ?? [];
-  const none = all.get('none');
   const weft = all.get('weft');
   const proxied = column !== 'none';
   const paired = (others: readonly Sample[] | undefined, figure: (one: Sample, other: Sample) => number) =>
@@ -77,6 +76,15 @@ export function figures(row: Row, column: string, all: ReadonlyMap<string, reado
   const latencies = own.some((sample) => sample.p50Ms > 0);
   const timed = (pick: (sample: Sample) => number) => (latencies ? round(median(own.map(pick)), 3) : null);
   const isRate = own.some((sample) => sample.late99Ms > 0);
+  // Beside bulk that no proxy slows down requests wait longest of all: nothing is added to that
+  const none = isRate && row.beside === undefined ? all.get('none') : undefined;
+  const added = (pick: (sample: Sample) => number) =>
+    latencies
+      ? roundOr(
+          paired(none, (one, other) => pick(one) - pick(other)),
+          3,
+        )
+      : null;
   return {
     requestsPerCpuSecond: proxied ? Math.round(median(efficiencies)) : null,
     cpuSecondsPer1000: proxied ? round(1000 / median(efficiencies), 4) : null,
@@ -89,20 +97,8 @@ export function figures(row: Row, column: string, all: ReadonlyMap<string, reado
     p50Ms: timed((sample) => sample.p50Ms),
     p99Ms: timed((sample) => sample.p99Ms),
     p999Ms: timed((sample) => sample.p999Ms),
-    addedP50Ms:
-      latencies && isRate
-        ? roundOr(
-            paired(none, (one, other) => one.p50Ms - other.p50Ms),
-            3,
-          )
-        : null,
-    addedP99Ms:
-      latencies && isRate
-        ? roundOr(
-            paired(none, (one, other) => one.p99Ms - other.p99Ms),
-            3,
-          )
-        : null,
+    addedP50Ms: added((sample) => sample.p50Ms),
+    addedP99Ms: added((sample) => sample.p99Ms),
     late99Ms: isRate ? round(median(own.map((sample) => sample.late99Ms)), 3) : null,
     rssMb: proxied ? Math.round(median(own.map((sample) => sample.rss))) : null,
     rssMbOfEach: (own[0]?.rssOfEach ?? []).map((_, i) => Math.round(median(own.map((sample) => sample.rssOfEach[i]!)))),

@@ -4,7 +4,7 @@ import type { Sample } from './measure.ts';
 import { figures, NO_FIGURES, type Result } from './result.ts';
 import { ROWS } from './rows.ts';
 import { replaceSection } from './section.ts';
-import { tables } from './table.ts';
+import { provenance, tables } from './table.ts';
 
 function sample(units: number, cpu: number, p50Ms: number): Sample {
   const rest = { failures: 0, firstFailure: '', perSecond: units, p99Ms: 2 * p50Ms, p999Ms: 3 * p50Ms, late99Ms: 0.1 };
@@ -33,6 +33,28 @@ test('bench figures: medians and ranges; what compares does so within a round', 
   // 2, 2 and 6 times in the three rounds; of the medians it would be 3
   assert.equal(figures(row, 'envoy-h2', samples).weftIsTimesCheaper, 2);
   assert.equal(figures(row, 'none', samples).requestsPerCpuSecond, null);
+});
+
+test('bench figures: beside a bulk transfer nothing counts as added, for without a mesh that takes the whole machine', () => {
+  const beside = figures(
+    ROWS.find(({ id }) => id === 'beside-bulk')!,
+    'weft',
+    samples,
+  );
+  assert.deepEqual([beside.addedP50Ms, beside.addedP99Ms], [null, null]);
+  assert.equal(beside.p50Ms, 1.5);
+});
+
+test('bench provenance: names the least and the most rounds of what was measured', () => {
+  const unmeasured = result('nginx', 'nginx', { ...NO_FIGURES, note: 'nginx is not installed' });
+  assert.match(
+    provenance([result('weft', 'Weft'), unmeasured]),
+    /Medians of 3 rounds\. Load average of the machine: 2\.$/,
+  );
+  assert.match(
+    provenance([result('weft', 'Weft'), { ...result('weft', 'Weft'), runs: 7 }]),
+    /Medians of 3 to 7 rounds\./,
+  );
 });
 
 test('bench table: a column without figures says why', () => {

@@ -14,8 +14,13 @@ export function provenance(results: readonly Result[]): string {
   );
   const days = distinct(({ measuredAt }) => measuredAt.slice(0, 10)).sort();
   const loads = results.map((result) => result.loadAverage);
-  const runs = Math.max(...results.map((result) => result.runs));
-  return `Measured on ${days.join(', ')}; ${distinct((result) => result.machine).join('; ')}; ${versions.join(', ')}. Medians of ${runs} rounds. Load average of the machine: ${Math.min(...loads)} to ${Math.max(...loads)}.`;
+  const runs = results.filter(({ note }) => note === null).map((result) => result.runs);
+  return `Measured on ${days.join(', ')}; ${distinct((result) => result.machine).join('; ')}; ${versions.join(', ')}. Medians of ${between(runs)} rounds. Load average of the machine: ${between(loads)}.`;
+}
+
+function between(values: readonly number[]): string {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return least === most ? String(least) : `${least} to ${most}`;
 }
 
 function table(results: readonly Result[]): string {
