@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { allow, APP_PORT, eventually, ownAddress, testMesh, type TestMesh, type Workload } from './mesh.ts';
 
@@ -455,6 +456,19 @@ test('counters: requests, statuses, failures and latencies add up on both sides'
   assert.equal(inbound!.labels.peerIdentity, web.identity);
 });
 
+/** Answers the first request of each connection and breaks it off at the next, as a server whose idle time is over at that very moment. */
+function answersOnce(onRequest: () => void): (socket: Socket) => void {
+  return (socket) => {
+    let answered = false;
+    socket.on('data', () => {
+      onRequest();
+      if (answered) return void socket.destroy();
+      answered = true;
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    });
+  };
+}
+
 test(
   'pool: a request on a connection that the app was just closing is sent again, if it may be sent twice',
   LIMIT,
@@ -462,18 +476,7 @@ test(
     const mesh = testMesh(t);
     const web = await mesh.workload('web');
     let seen = 0;
-    const cart = await mesh.workload('cart', {
-      protocol: 'detect',
-      tcp(socket) {
-        let answered = false;
-        socket.on('data', () => {
-          seen++;
-          if (answered) return void socket.destroy(); // as a server whose idle time is over at this very moment
-          answered = true;
-          socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
-        });
-      },
-    });
+    const cart = await mesh.workload('cart', { protocol: 'detect', tcp: answersOnce(() => seen++) });
     mesh.service('cart', { to: [cart] });
     mesh.apply();
     const again = () => cart.proxy!.describe().pools.reduce((sum, pool) => sum + pool.retries, 0);
@@ -490,18 +493,7 @@ test('pool: of the requests to a server in trouble no more than a fifth is sent 
   const mesh = testMesh(t);
   const web = await mesh.workload('web');
   let seen = 0;
-  const cart = await mesh.workload('cart', {
-    protocol: 'detect',
-    tcp(socket) {
-      let answered = false;
-      socket.on('data', () => {
-        seen++;
-        if (answered) return void socket.destroy();
-        answered = true;
-        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
-      });
-    },
-  });
+  const cart = await mesh.workload('cart', { protocol: 'detect', tcp: answersOnce(() => seen++) });
   mesh.service('cart', { to: [cart] });
   mesh.apply();
   const statuses = new Map<number, number>();
