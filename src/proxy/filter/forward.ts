@@ -87,23 +87,18 @@ export class Attempt implements Waiter, Waiting, JoinObserver {
     this.#exchange.bytesReceived += bytes;
   }
 
+  /** Sends the request once more: to the same address where only the connection was at fault, elsewhere when nobody there has seen it. */
   onRefused(error: ProxyError): boolean {
     const unseen = REASONS[error.code].retryable;
-    if (!unseen && !error.stale) return false; // the server may have done it
+    const here = error.stale && this.#staleSeen < MAX_STALE;
+    if (!here && !unseen) return false; // the server may have seen it
     const leftBehind = unseen && error.stale;
     if (!this.#pool!.retries.spend(leftBehind)) return false;
-    if (error.stale && this.#again()) return true;
-    if (!unseen) return false;
     this.#exchange.hold();
-    this.#events.onNoConnection(error);
-    return true;
-  }
-
-  /** Sends the request once more, to the same address: what closed the connection while it was idle was no refusal. */
-  #again(): boolean {
-    if (++this.#staleSeen > MAX_STALE) return false;
-    this.#exchange.hold();
-    this.start(this.#pool!);
+    if (here) {
+      this.#staleSeen++;
+      this.start(this.#pool!);
+    } else this.#events.onNoConnection(error);
     return true;
   }
 

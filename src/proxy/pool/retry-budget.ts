@@ -35,10 +35,12 @@ export class RetryBudget {
    * @returns whether one may be sent again
    */
   spend(leftBehind: boolean): boolean {
-    const may = leftBehind || !this.#budget.exhausted;
-    if (may) this.used++;
-    else this.refused++;
-    if (may && !leftBehind) this.#budget.spend();
-    return may;
+    if (!leftBehind && this.#budget.exhausted) {
+      this.refused++;
+      return false;
+    }
+    if (!leftBehind) this.#budget.spend();
+    this.used++;
+    return true;
   }
 }
